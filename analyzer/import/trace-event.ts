@@ -1,0 +1,182 @@
+/**
+ * What every importer turns its format into. Importers know formats and symbols, never resource classes.
+ *
+ * A reader hands over, in time order, the events somebody asked for and every place where events were lost.
+ */
+
+/** Time in nanoseconds of the trace's clock (raw units for a clock that is not time, see `SourceFacts.clock`). */
+export type Nanoseconds = bigint;
+
+/** A 64-bit kernel address, unsigned. */
+export type Address = bigint;
+
+/** A place in kernel code, as far as the source itself tells it. */
+export interface CodeLocation {
+  /** null in text that prints symbols only. */
+  address: Address | null;
+  /** Symbol as the kernel names it, clone suffix included; null when no text symbol covers the address. */
+  symbol: string | null;
+  /** Bytes from the symbol's start; null when the source prints the symbol without an offset. */
+  offset: number | null;
+  /** Module that the symbol belongs to; null for the kernel proper, and where the source does not say. */
+  module: string | null;
+}
+
+export type ProbeKind = "tracepoint" | "kprobe" | "kretprobe" | "print";
+
+/** One kind of record that a source holds: a tracepoint, or one probed address of a kprobe event. */
+export interface Probe {
+  kind: ProbeKind;
+  /** Event group (`module`, `kvm`, `kprobes`); null in text, which does not print it. */
+  system: string | null;
+  /** Event name (`kvm_put`, `p_kvm_put_kvm_0`). */
+  name: string;
+  /** Names of the values in `TraceEvent.args`, in the order of the format (the probe's own address fields left out). */
+  fields: readonly string[];
+  /** kprobe: the probed instruction. kretprobe: the function that returned. Else null. */
+  at: CodeLocation | null;
+}
+
+/** 64-bit numbers are kept as printed or stored (unsigned unless the format says signed); null is `(fault)`. */
+export type Value = bigint | string | null;
+
+/** The kernel's stack of an event, innermost frame first. Interned: one object for all equal stacks of a reader. */
+export interface Stack {
+  frames: readonly CodeLocation[];
+}
+
+export interface TraceEvent {
+  kind: "event";
+  probe: Probe;
+  time: Nanoseconds;
+  cpu: number;
+  /** Thread id as the kernel's init namespace numbers it; 0 is the idle task of its CPU. */
+  tid: number;
+  /** Task name as recorded, unescaped; empty when the source does not know it (`<...>`). */
+  comm: string;
+  /** `common_flags` of the record; null where the source does not print them. */
+  flags: number | null;
+  args: readonly Value[];
+  /** kretprobe: where the function returned to. */
+  returnsTo: CodeLocation | null;
+  stack: Stack | null;
+  /**
+   * Time of the next record of this CPU, skipped ones included, this event's own stack record left out:
+   * the end of the window in which the probed instruction took effect. null when it is the CPU's last record.
+   */
+  nextOnCpu: Nanoseconds | null;
+}
+
+/** Why events are missing. A closed list: coverage reasons are made of it. */
+export type GapCode =
+  /** `CPU:n [LOST k EVENTS]`, a page's missed-events flag, `[EVENTS DROPPED]`. */
+  | "lost-events"
+  /** The ring buffer was overwritten before the source begins (entries-in-buffer < entries-written, `buffer started`). */
+  | "overwritten"
+  /** The file ends early or a part of it could not be read. */
+  | "damaged";
+
+/** A span in which events of one CPU, or of all, are missing. */
+export interface Gap {
+  kind: "gap";
+  code: GapCode;
+  /** null: any CPU. */
+  cpu: number | null;
+  /** Time of the last record known before the loss; null: since before the source begins. */
+  from: Nanoseconds | null;
+  /** Time of the first record after it; null: until the source ends. */
+  to: Nanoseconds | null;
+  /** How many events are missing; null when nobody counted. */
+  lost: number | null;
+}
+
+export type TraceItem = TraceEvent | Gap;
+
+/** Something in the input that could not be used, or that the reader had to guess. */
+export interface Diagnostic {
+  severity: "error" | "warning";
+  /** Byte offset in the (unwrapped) file; null for standard input and for findings about the whole file. */
+  offset: number | null;
+  /** Line number, 1-based, in text formats. */
+  line: number | null;
+  message: string;
+}
+
+/** Symbols of one kernel at one time. */
+export interface SymbolTable {
+  /**
+   * The text symbol that covers an address (types t, T, w, W; nearest symbol of any type must be a text symbol).
+   * symbol is null when none does; offset is then null, too.
+   */
+  locate(address: Address): CodeLocation;
+  /** Name and module of the symbol nearest below an address, of any type: for data such as ops tables. */
+  nearest(address: Address): { symbol: string; offset: bigint; module: string | null } | null;
+  /** Lowest and highest symbol address of each module. */
+  modules(): ReadonlyMap<string, { start: Address; end: Address }>;
+}
+
+/** What is true of a source as a whole. Complete once its items have been read. */
+export interface SourceFacts {
+  path: string;
+  /** Format in words, as `ktally formats` lists it: `trace.dat v7 (zstd)`, `ftrace text`, `trace-cmd report`. */
+  format: string;
+  /** Name of the trace clock; null when the source does not tell. */
+  clock: string | null;
+  /** False for a clock that counts cycles or events (`x86-tsc`, `counter`). */
+  clockIsTime: boolean;
+  /** Kernel release (`6.1.0-56-amd64`) where the source tells it. */
+  kernel: string | null;
+  /** Records that `trace-cmd report` would print with a time, kernel_stack records included. */
+  eventCount: number;
+  /** First and last record of each CPU, skipped ones included. */
+  cpus: Map<number, { first: Nanoseconds; last: Nanoseconds }>;
+  gaps: Gap[];
+  diagnostics: Diagnostic[];
+  /** Events that the source lists, whether they fired or not (trace.dat: its event formats); empty for text. */
+  listed: { system: string; name: string; kind: ProbeKind; fields: readonly string[]; fired: boolean }[];
+  symbols: SymbolTable | null;
+}
+
+/** Says, once for each probe, whether its events are wanted; the others are counted and skipped. */
+export type Wants = (probe: Probe) => boolean;
+
+export interface TraceReader {
+  readonly facts: SourceFacts;
+  /** The source's items in time order, in batches. May be called once. */
+  read(wants: Wants): AsyncIterable<TraceItem[]>;
+  close(): void;
+}
+
+/** A format: how to know it by its first bytes and how to read it. */
+export interface Importer {
+  name: string;
+  /** Importers are asked in ascending order; unique. */
+  priority: number;
+  /** True when the first bytes (at most 64 KiB, already unwrapped) are of this format. */
+  sniff(head: Buffer): boolean;
+  /**
+   * Opens an input that `sniff` accepted.
+   * @throws UnreadableInput when not even the header can be used.
+   */
+  open(input: Input): Promise<TraceReader>;
+}
+
+/** Random access to an unwrapped file; `stream` for what can only be read once (standard input). */
+export interface Input {
+  /** As the user named it; `-` for standard input. */
+  path: string;
+  /** Bytes in the unwrapped file; null for a stream. */
+  size: number | null;
+  /** Up to `length` bytes at `offset`; shorter at the end of the file. Not for streams. */
+  read(offset: number, length: number): Buffer;
+  /** The first bytes, for detection: at most 64 KiB. */
+  head: Buffer;
+  /** Lines for a stream (through split2), without their line ends; null for a file. */
+  lines: AsyncIterable<string> | null;
+  close(): void;
+}
+
+/** The user's input cannot be read at all: one line that says what, where and what to do. Exit 2. */
+export class UnreadableInput extends Error {
+  override name = "UnreadableInput";
+}

@@ -1,0 +1,96 @@
+/**
+ * Entry and return of catalogued functions, paired per task (design, section 8.2): last in first out by function;
+ * the idle task by task and CPU; interrupt context apart, unless the flags describe the breakpoint.
+ */
+import type { TraceEvent } from "../import/trace-event.js";
+import type { Call } from "./operation.js";
+import { withoutCloneSuffix } from "./interpret.js";
+
+const FLAG_HARDIRQ = 0x08;
+const FLAG_SOFTIRQ = 0x10;
+const FLAG_NMI = 0x40;
+
+/** Deeper than any call chain of catalogued functions; what lies below has lost its return. */
+const MAX_DEPTH = 16;
+
+export class Calls {
+  readonly #open = new Map<string, Call[]>();
+
+  /** Open calls of the event's task, outermost first. */
+  of(event: TraceEvent): readonly Call[] {
+    return this.#open.get(contextKey(event)) ?? [];
+  }
+
+  /** The innermost open call of a function, when it can still be running. */
+  innermost(event: TraceEvent, name: string): Call | null {
+    const stack = this.of(event);
+    for (let depth = stack.length - 1; depth >= 0; depth--) {
+      const call = stack[depth];
+      if (call?.function.name === name) return call;
+    }
+    return null;
+  }
+
+  /** Opens a call; those that the event's stack shows to have ended without a return are dropped. */
+  enter(event: TraceEvent, call: Call): void {
+    const key = contextKey(event);
+    let stack = this.#open.get(key);
+    if (!stack) {
+      stack = [];
+      this.#open.set(key, stack);
+    }
+    // No catalogued function recurses: an older call of the same function has lost its return, and with it
+    // whatever it had called.
+    const same = stack.findIndex((open) => open.function.name === call.function.name);
+    if (same >= 0) stack.length = same;
+    if (event.stack) dropEnded(stack, event);
+    if (stack.length >= MAX_DEPTH) stack.shift();
+    stack.push(call);
+  }
+
+  /** Closes the innermost call of a function and what it had called. null when its entry was not seen. */
+  leave(event: TraceEvent, name: string): Call | null {
+    const key = contextKey(event);
+    const stack = this.#open.get(key);
+    if (!stack) return null;
+    for (let depth = stack.length - 1; depth >= 0; depth--) {
+      const call = stack[depth];
+      if (call?.function.name !== name) continue;
+      stack.length = depth;
+      if (depth === 0) this.#open.delete(key);
+      return call;
+    }
+    return null;
+  }
+
+  /** Forgets a task's calls: it has ended, or is known to be outside of all of them. */
+  forget(event: TraceEvent): void {
+    this.#open.delete(contextKey(event));
+  }
+}
+
+/** Whether the event happened inside a call of the function, as far as its stack tells; null when it has none. */
+export function isInside(event: TraceEvent, name: string): boolean | null {
+  const frames = event.stack?.frames;
+  if (!frames || frames.length === 0) return null;
+  if (frames.some((frame) => frame.symbol !== null && withoutCloneSuffix(frame.symbol) === name)) return true;
+  // A return trampoline hides callers, and so does code without symbols.
+  return frames.some((frame) => frame.symbol === null || frame.symbol.includes("trampoline")) ? null : false;
+}
+
+function dropEnded(stack: Call[], event: TraceEvent): void {
+  for (let depth = stack.length - 1; depth >= 0; depth--) {
+    const call = stack[depth];
+    if (call && isInside(event, call.function.name) === false) stack.splice(depth, 1);
+  }
+}
+
+/** Task and context that calls nest in. */
+export function contextKey(event: TraceEvent): string {
+  const task = event.tid === 0 ? `0/${event.cpu}` : String(event.tid);
+  const flags = event.flags;
+  if (flags === null || (flags & FLAG_NMI) !== 0) return task;
+  if ((flags & FLAG_HARDIRQ) !== 0) return `${task}/hard/${event.cpu}`;
+  if ((flags & FLAG_SOFTIRQ) !== 0) return `${task}/soft/${event.cpu}`;
+  return task;
+}

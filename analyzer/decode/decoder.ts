@@ -1,0 +1,420 @@
+/** TraceEvents in, operations on objects out: the only place where events get their meaning. */
+import type { Catalog, CataloguedFunction } from "../../collectors/catalog/catalog.js";
+import type { ClassEntry, Condition, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
+import type { Probe, SymbolTable, TraceEvent } from "../import/trace-event.js";
+import { Calls } from "./calls.js";
+import { type Interpretation, interpret, isPointerLike, withoutCloneSuffix } from "./interpret.js";
+import type { AuditEvent, Call, CounterRead, ObjectKey, Operation, Outcome, Signal } from "./operation.js";
+
+const DELTA: Partial<Record<Effect, number>> = { get: 1, put: -1 };
+
+/** What was seen of one probe: the ground that coverage stands on. */
+export interface ProbeUse {
+  probe: Probe;
+  interpretation: Interpretation;
+  hits: number;
+  first: AuditEvent;
+  last: AuditEvent;
+}
+
+export class Decoder {
+  readonly calls = new Calls();
+  readonly #catalog: Catalog;
+  readonly #symbols: (source: number) => SymbolTable | null;
+  readonly #uses = new Map<Probe, ProbeUse>();
+  readonly #interpretations = new Map<Probe, Interpretation>();
+  /** Last site hit per task, to recognise a second tracer's probe on the same instruction. */
+  readonly #lastSite = new Map<string, { probes: Probe[]; time: bigint; operation: Operation }>();
+
+  /** `symbols` gives the symbols of a source, by its number. */
+  constructor(catalog: Catalog, symbols: (source: number) => SymbolTable | null) {
+    this.#catalog = catalog;
+    this.#symbols = symbols;
+  }
+
+  /** Whether a probe's events can matter to any class. */
+  wants = (probe: Probe): boolean => this.#interpret(probe).role !== "other";
+
+  /** Every probe that has reported an event, in order of its first. */
+  get uses(): Iterable<ProbeUse> {
+    return this.#uses.values();
+  }
+
+  decode(event: AuditEvent): Signal[] {
+    let use = this.#uses.get(event.probe);
+    if (use) {
+      use.hits++;
+      use.last = event;
+    } else {
+      use = { probe: event.probe, interpretation: this.#interpret(event.probe), hits: 1, first: event, last: event };
+      this.#uses.set(event.probe, use);
+    }
+    const meaning = use.interpretation;
+    switch (meaning.role) {
+      case "entry":
+        return this.#entry(event, meaning);
+      case "return":
+        return this.#return(event, meaning);
+      case "site":
+        return this.#site(event, meaning);
+      case "tracepoint":
+        return this.#tracepoint(event, meaning);
+      default:
+        return [];
+    }
+  }
+
+  #interpret(probe: Probe): Interpretation {
+    let meaning = this.#interpretations.get(probe);
+    if (!meaning) {
+      meaning = interpret(probe, this.#catalog);
+      this.#interpretations.set(probe, meaning);
+    }
+    return meaning;
+  }
+
+  #entry(event: AuditEvent, meaning: Extract<Interpretation, { role: "entry" }>): Signal[] {
+    const same = this.calls.innermost(event, meaning.function.name);
+    if (same && !same.entryProbes.includes(event.probe) && sameParameters(same, event, meaning)) {
+      same.entryProbes.push(event.probe);
+      return [];
+    }
+    const parameters = readParameters(event, meaning);
+    const call: Call = {
+      function: meaning.function,
+      entry: event,
+      entryProbes: [event.probe],
+      parameters,
+      operations: [],
+      returned: null,
+    };
+    this.calls.enter(event, call);
+    const signals: Signal[] = [];
+    for (const { class: entry, entry: spec } of meaning.function.meanings) {
+      for (const effect of spec.effects) {
+        if (effect.object === "ret") continue;
+        const conditional = effect.when !== undefined || effect.at === "return";
+        const operation = makeOperation(entry, effect.effect, event, meaning.function.name, {
+          object: objectOf(effect, entry, event, meaning, parameters),
+          key: parameterOf(effect.key, meaning.function, parameters),
+          ops: parameterOf(effect.ops, meaning.function, parameters),
+          holder: effect.holder ?? null,
+          read: entry.counter && effect.holder === undefined ? readCounter(event, meaning) : null,
+          outcome: conditional ? "pending" : "done",
+          refusal: spec.refusal ?? null,
+          call,
+        });
+        call.operations.push(operation);
+        signals.push({ kind: "operation", operation });
+      }
+    }
+    return signals;
+  }
+
+  #return(event: AuditEvent, meaning: Extract<Interpretation, { role: "return" }>): Signal[] {
+    const known = meaning.function;
+    const raw = meaning.result === null ? null : (event.args[meaning.result] ?? null);
+    const value = typeof raw === "bigint" ? raw : null;
+    const result = returnValue(known, value);
+    const call = this.calls.leave(event, known.name);
+    const signals: Signal[] = [];
+    if (call) call.returned = event;
+    for (const operation of call?.operations ?? []) {
+      operation.returned = event;
+      operation.result = result;
+      if (operation.outcome !== "pending") continue;
+      operation.outcome = outcomeOf(conditionOf(known, operation), value, result);
+      signals.push({ kind: "update", operation, what: "outcome" });
+    }
+    for (const { class: entry, entry: spec } of known.meanings) {
+      for (const effect of spec.effects) {
+        // What only the return can tell: the object is the result, or the entry was not seen.
+        const fromReturn = effect.object === "ret";
+        if (!fromReturn && (call || (effect.when === undefined && effect.at === undefined))) continue;
+        const operation = makeOperation(entry, effect.effect, event, known.name, {
+          object: fromReturn && value !== null && value !== 0n && !isErrorPointer(value) ? asAddress(value) : null,
+          holder: effect.holder ?? null,
+          outcome: outcomeOf(effect.when ?? null, value, result),
+          refusal: spec.refusal ?? null,
+          call,
+        });
+        operation.returned = event;
+        operation.result = result;
+        signals.push({ kind: "operation", operation });
+      }
+    }
+    if (call) signals.push({ kind: "return", call, result, at: event.time });
+    return signals;
+  }
+
+  #site(event: AuditEvent, meaning: Extract<Interpretation, { role: "site" }>): Signal[] {
+    const values = siteValues(event, meaning);
+    if (values === null) return [];
+    const spec = meaning.function === null ? undefined : meaning.class.sites[meaning.function];
+    const effect = values.delta !== null ? (values.delta > 0 ? "get" : "put") : (spec?.effect ?? null);
+    if (effect === null) return [];
+    const read: CounterRead | null =
+      values.refs === null ? null : { value: values.refs, when: "before", guess: values.guess };
+
+    // Another tracer's probe on the same instruction reports the same operation.
+    const taskKey = event.tid === 0 ? `0/${event.cpu}` : String(event.tid);
+    const last = this.#lastSite.get(taskKey);
+    if (
+      last &&
+      !last.probes.includes(event.probe) &&
+      sameAddress(last.probes[0], event.probe) &&
+      last.operation.object === values.object &&
+      event.time - last.time < 1_000_000n
+    ) {
+      last.probes.push(event.probe);
+      return [];
+    }
+
+    // The entry probe of the function that contains the instruction has told the operation already.
+    const call = meaning.function === null ? null : this.calls.innermost(event, meaning.function);
+    const told = call?.operations.find(
+      (operation) =>
+        operation.class === meaning.class &&
+        operation.effect === effect &&
+        operation.read === null &&
+        (operation.object === null || operation.object === values.object),
+    );
+    if (told && call && isOwnInstruction(call, told)) {
+      told.read = read;
+      told.object ??= values.object;
+      this.#lastSite.set(taskKey, { probes: [event.probe], time: event.time, operation: told });
+      return [{ kind: "update", operation: told, what: "read" }];
+    }
+    const operation = makeOperation(meaning.class, effect, event, siteFunction(event, meaning), {
+      object: values.object,
+      read,
+      outcome: spec?.try === true ? "unknown" : "done",
+      call,
+    });
+    operation.site = true;
+    this.#lastSite.set(taskKey, { probes: [event.probe], time: event.time, operation });
+    return [{ kind: "operation", operation }];
+  }
+
+  #tracepoint(event: AuditEvent, meaning: Extract<Interpretation, { role: "tracepoint" }>): Signal[] {
+    const spec = meaning.class.tracepoints[meaning.event];
+    const object = event.args[meaning.object] ?? null;
+    if (!spec || object === null) return [];
+    const after = meaning.refsAfter === null ? null : event.args[meaning.refsAfter];
+    const operation = makeOperation(meaning.class, spec.effect, event, event.probe.name, {
+      object,
+      read: typeof after === "bigint" ? { value: asInt(after), when: "after", guess: false } : null,
+      callSite: this.#callSite(event),
+    });
+    return [{ kind: "operation", operation }];
+  }
+
+  /** The caller that a tracepoint prints (`call_site=`): a symbol in text, an address (field `ip`) in binary. */
+  #callSite(event: AuditEvent): string | null {
+    const ip = event.args[event.probe.fields.indexOf("ip")] ?? null;
+    if (typeof ip === "string") return withoutCloneSuffix(ip.replace(/[+ ].*$/, ""));
+    if (ip === null) return null;
+    const symbol = this.#symbols(event.source)?.locate(BigInt.asUintN(64, ip)).symbol ?? null;
+    return symbol === null ? null : withoutCloneSuffix(symbol);
+  }
+}
+
+/** Only a function that is itself a get or put has its one operation inside; an ioctl may hold several. */
+function isOwnInstruction(call: Call, told: Operation): boolean {
+  return told.delta !== 0 && call.function.meanings.some(({ class: entry }) => entry === told.class);
+}
+
+function siteFunction(event: AuditEvent, meaning: Extract<Interpretation, { role: "site" }>): string {
+  return meaning.function ?? event.stack?.frames[0]?.symbol ?? event.probe.name;
+}
+
+function sameAddress(a: Probe | undefined, b: Probe): boolean {
+  if (a?.at == null || b.at == null) return false;
+  if (a.at.address !== null && b.at.address !== null) return a.at.address === b.at.address;
+  return a.at.symbol !== null && a.at.symbol === b.at.symbol && a.at.offset === b.at.offset;
+}
+
+function makeOperation(
+  entry: ClassEntry,
+  effect: Effect,
+  event: AuditEvent,
+  name: string,
+  known: Partial<Operation>,
+): Operation {
+  return {
+    class: entry,
+    effect,
+    event,
+    returned: null,
+    function: name,
+    site: false,
+    object: null,
+    key: null,
+    ops: null,
+    holder: null,
+    delta: DELTA[effect] ?? 0,
+    read: null,
+    outcome: "done",
+    result: null,
+    refusal: null,
+    callSite: null,
+    call: null,
+    ...known,
+  };
+}
+
+function readParameters(event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): (bigint | null)[] {
+  const { parameters, byPlace } = meaning.arguments;
+  return meaning.function.prototype.parameters.map((parameter, index) => {
+    const field = parameters[index] ?? -1;
+    const value = field < 0 ? null : (event.args[field] ?? null);
+    if (typeof value !== "bigint") return null;
+    if (!parameter.pointer) return value;
+    if (byPlace[index] === true && !isPointerLike(value)) return null;
+    return asAddress(value);
+  });
+}
+
+function sameParameters(call: Call, event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): boolean {
+  return readParameters(event, meaning).every((value, index) => {
+    const known = call.parameters[index] ?? null;
+    return value === null || known === null || value === known;
+  });
+}
+
+function parameterOf(
+  name: string | undefined,
+  known: CataloguedFunction,
+  parameters: readonly (bigint | null)[],
+): bigint | null {
+  if (name === undefined) return null;
+  const index = known.prototype.parameters.findIndex((parameter) => parameter.name === name);
+  const value = parameters[index] ?? null;
+  if (value === null) return null;
+  return known.prototype.parameters[index]?.pointer === true ? value : BigInt.asUintN(32, value);
+}
+
+function objectOf(
+  effect: EffectEntry,
+  entry: ClassEntry,
+  event: TraceEvent,
+  meaning: Extract<Interpretation, { role: "entry" }>,
+  parameters: readonly (bigint | null)[],
+): ObjectKey | null {
+  if (effect.object !== undefined) {
+    const value = parameterOf(effect.object, meaning.function, parameters);
+    if (value !== null) return value === 0n ? null : value;
+  }
+  // A recorded field that bears the class's name for its objects (`kvm=` at kvm_vcpu_release).
+  const field = meaning.arguments.object;
+  if (field === null || !(entry.names ?? []).includes(event.probe.fields[field]?.toLowerCase() ?? "")) return null;
+  const value = event.args[field];
+  return isPointerLike(value ?? null) && value !== 0n ? asAddress(value as bigint) : null;
+}
+
+function readCounter(event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): CounterRead | null {
+  const { counter } = meaning.arguments;
+  const value = counter === null ? null : event.args[counter.field];
+  if (counter === null || typeof value !== "bigint") return null;
+  // A guessed counter that holds a pointer is some other register.
+  if (counter.guess && (value < -1n || value > 0xffffn)) return null;
+  return { value: asInt(value), when: "before", guess: counter.guess };
+}
+
+interface SiteValues {
+  object: bigint;
+  refs: number | null;
+  delta: number | null;
+  guess: boolean;
+}
+
+/** Values of an in-body probe. Unnamed fields are told apart by what they hold: a pointer, 1 or -1, a count. */
+function siteValues(event: TraceEvent, meaning: Extract<Interpretation, { role: "site" }>): SiteValues | null {
+  const { fields } = meaning;
+  const args = event.args;
+  const objectField =
+    fields.object ?? args.findIndex((value) => isPointerLike(value) && BigInt.asUintN(64, value) > 0xffffffffn);
+  const object = args[objectField] ?? null;
+  if (!isPointerLike(object) || object === 0n) return null;
+  let { refs, delta } = fields;
+  let guess = false;
+  if (delta === null || refs === null) {
+    const small = [...args.keys()].filter(
+      (index) => index !== objectField && index !== delta && index !== refs && isCount(args[index] ?? null),
+    );
+    if (delta === null) {
+      // A delta is 1 or -1; where both values could be one, the negative is it: counts below zero are rare.
+      const steps = small.filter((index) => Math.abs(asInt(args[index] as bigint)) === 1);
+      delta = steps.find((index) => asInt(args[index] as bigint) === -1) ?? steps[steps.length - 1] ?? null;
+      if (refs === null && small.length < 2) delta = null;
+    }
+    if (refs === null) {
+      refs = small.find((index) => index !== delta) ?? null;
+      guess = true;
+    }
+  }
+  const step = delta === null ? null : asInt(args[delta] as bigint);
+  return {
+    object: asAddress(object),
+    refs: refs === null || typeof args[refs] !== "bigint" ? null : asInt(args[refs] as bigint),
+    delta: step === 1 || step === -1 ? step : null,
+    // Two small numbers beside a base object, one of them a step, inside a function that counts: no mere guess.
+    guess: guess && delta === null,
+  };
+}
+
+function isCount(value: bigint | string | null): value is bigint {
+  return typeof value === "bigint" && value >= -0x8000_0000n && value <= 0xffff_ffffn;
+}
+
+/** A 32-bit signed number, however the recording printed it (4294967295 is -1). */
+function asInt(value: bigint): number {
+  return Number(BigInt.asIntN(32, value));
+}
+
+function asAddress(value: bigint): bigint {
+  return BigInt.asUintN(64, value);
+}
+
+/** IS_ERR(): the last page of the address space (include/linux/err.h). */
+function isErrorPointer(value: bigint): boolean {
+  return asAddress(value) >= 0xffff_ffff_ffff_f001n;
+}
+
+function returnValue(known: CataloguedFunction, value: bigint | null): number | null {
+  if (value === null) return null;
+  switch (known.prototype.returns) {
+    case "int":
+      return asInt(value);
+    case "bool":
+      return Number(BigInt.asUintN(8, value));
+    case "pointer":
+      return isErrorPointer(value) ? asInt(value) : null;
+    case "long":
+      return value >= -0x8000_0000n && value <= 0x7fff_ffffn ? Number(value) : null;
+    case "void":
+      return null;
+  }
+}
+
+function conditionOf(known: CataloguedFunction, operation: Operation): Condition | null {
+  const meaning = known.meanings.find(({ class: entry }) => entry === operation.class);
+  const effect = meaning?.entry.effects.find(
+    (candidate) => candidate.effect === operation.effect && (candidate.holder ?? null) === operation.holder,
+  );
+  return effect?.when ?? null;
+}
+
+function outcomeOf(condition: Condition | null, value: bigint | null, result: number | null): Outcome {
+  if (condition === null) return "done";
+  if (value === null) return "unknown";
+  const met = {
+    "ret == 0": () => result === 0,
+    "ret != 0": () => result !== 0,
+    "ret >= 0": () => (result ?? 0) >= 0,
+    "ret > 0": () => (result ?? 0) > 0,
+    "ret != NULL": () => value !== 0n,
+    "!IS_ERR(ret)": () => !isErrorPointer(value),
+  }[condition]();
+  return met ? "done" : "refused";
+}

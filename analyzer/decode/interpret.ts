@@ -1,0 +1,210 @@
+/**
+ * What a probe is about: which catalogued function, inlined site or tracepoint, and which of its values is what.
+ * Decided once per probe; only what depends on values is left to each event.
+ */
+import type { Catalog, CataloguedFunction, Prototype } from "../../collectors/catalog/catalog.js";
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import type { CodeLocation, Probe, Value } from "../import/trace-event.js";
+
+export type Interpretation =
+  | { role: "entry"; function: CataloguedFunction; arguments: ArgumentMap }
+  | { role: "return"; function: CataloguedFunction; result: number | null }
+  | { role: "site"; class: ClassEntry; function: string | null; fields: SiteFields }
+  | { role: "tracepoint"; class: ClassEntry; event: string; object: number; refsAfter: number | null }
+  /** A kprobe whose function cannot be told: the classes it may belong to cannot be complete. */
+  | { role: "unknown" }
+  | { role: "other" };
+
+/** Which field of the event carries which parameter. */
+export interface ArgumentMap {
+  /** Field index per parameter, -1 where the event does not carry it. */
+  parameters: readonly number[];
+  /** True where the field was matched by its place only: its value must then look the part. */
+  byPlace: readonly boolean[];
+  /** Field with the class's counter, by name or (guess) as a further `argN` than the function has. */
+  counter: { field: number; guess: boolean } | null;
+  /** Field that names the object though it is no parameter (a recorded expression). */
+  object: number | null;
+}
+
+/** Fields of an in-body probe; null where only the values can tell. */
+export interface SiteFields {
+  object: number | null;
+  refs: number | null;
+  delta: number | null;
+}
+
+const REGISTERS = ["di", "si", "dx", "cx", "r8", "r9"] as const;
+const COUNTER_NAMES = ["refs", "ref", "refcount", "refcnt", "count", "cnt", "counter", "users", "refs_before"];
+const DELTA_NAMES = ["delta", "inc", "add", "change"];
+const CLONE_SUFFIX = /\.(?:isra|constprop|part|cold|lto_priv|llvm)(?:\.\d+)*/g;
+
+/** `kvm_release_pfn_clean.part.0` -> `kvm_release_pfn_clean`. */
+export function withoutCloneSuffix(symbol: string): string {
+  return symbol.includes(".") ? symbol.replace(CLONE_SUFFIX, "") : symbol;
+}
+
+export function interpret(probe: Probe, catalog: Catalog): Interpretation {
+  if (probe.kind === "tracepoint") return interpretTracepoint(probe, catalog);
+  if (probe.kind === "print") return { role: "other" };
+  const location = locate(probe);
+  if (location === null) {
+    return siteByFields(probe, catalog, null) ?? { role: "unknown" };
+  }
+  const name = withoutCloneSuffix(location.symbol);
+  if (probe.kind === "kretprobe") {
+    const known = catalog.functions.get(name);
+    return known ? { role: "return", function: known, result: resultField(probe) } : { role: "other" };
+  }
+  const known = catalog.functions.get(name);
+  const looksLikeSite = fieldNamed(probe, DELTA_NAMES) !== null;
+  const isEntry = location.offset === 0 || location.offset === 4 || (location.offset === null && !looksLikeSite);
+  if (isEntry && !looksLikeSite) {
+    if (!known) return { role: "other" };
+    // A clone's arguments are not those of the prototype: only fields that are named can be read.
+    const clone = name !== location.symbol;
+    return { role: "entry", function: known, arguments: mapArguments(probe, known, clone) };
+  }
+  const classes = catalog.sites.get(name);
+  if (!classes) return siteByFields(probe, catalog, name) ?? { role: "other" };
+  const named = siteByFields(probe, catalog, name);
+  if (named) return named;
+  const [only] = classes;
+  if (classes.length === 1 && only) {
+    return { role: "site", class: only, function: name, fields: { object: null, refs: null, delta: null } };
+  }
+  return { role: "other" };
+}
+
+function interpretTracepoint(probe: Probe, catalog: Catalog): Interpretation {
+  // Text prints no system: the event's name has to do where only one catalogued tracepoint is called so.
+  const names =
+    probe.system !== null
+      ? [`${probe.system}:${probe.name}`]
+      : [...catalog.tracepoints.keys()].filter((name) => name.endsWith(`:${probe.name}`));
+  const [name] = names;
+  const entry = name === undefined || names.length > 1 ? undefined : catalog.tracepoints.get(name)?.[0];
+  const spec = name === undefined ? undefined : entry?.tracepoints[name];
+  if (name === undefined || !entry || !spec) return { role: "other" };
+  const object = probe.fields.indexOf(spec.object);
+  if (object < 0) return { role: "other" };
+  const refsAfter = spec.refs_after === undefined ? -1 : probe.fields.indexOf(spec.refs_after);
+  return { role: "tracepoint", class: entry, event: name, object, refsAfter: refsAfter < 0 ? null : refsAfter };
+}
+
+/**
+ * The function of a probe: from the source's symbols, else from the names that the kernel (`p_FUNC_OFFSET`,
+ * kernel/trace/trace_kprobe.c) and perf (`probe:FUNC`, `probe:FUNC__return`) give by themselves.
+ */
+function locate(probe: Probe): { symbol: string; offset: number | null } | null {
+  const at: CodeLocation | null = probe.at;
+  if (at?.symbol != null) return { symbol: at.symbol, offset: probe.kind === "kretprobe" ? 0 : at.offset };
+  const automatic = /^[pr]_(\w+?)_(\d+)$/.exec(probe.name);
+  if (automatic?.[1] !== undefined) return { symbol: automatic[1], offset: Number(automatic[2]) };
+  if (probe.system === "probe") {
+    return { symbol: probe.name.replace(/__return$/, "").replace(/_\d+$/, ""), offset: null };
+  }
+  return null;
+}
+
+function fieldNamed(probe: Probe, names: readonly string[]): number | null {
+  const index = probe.fields.findIndex((field) => names.includes(field.toLowerCase()));
+  return index < 0 ? null : index;
+}
+
+function counterNames(entry: ClassEntry): string[] {
+  return [...COUNTER_NAMES, ...(entry.counter?.names ?? [])];
+}
+
+/** An in-body probe known by what it records: a base object called as its class calls it, `refs` and `delta`. */
+function siteByFields(probe: Probe, catalog: Catalog, name: string | null): Interpretation | null {
+  const delta = fieldNamed(probe, DELTA_NAMES);
+  if (delta === null) return null;
+  const named = name === null ? [] : (catalog.sites.get(name) ?? []);
+  const candidates = named.length > 0 ? named : [...catalog.classes.values()].filter((entry) => entry.counter);
+  for (const entry of candidates) {
+    const refs = fieldNamed(probe, counterNames(entry));
+    const object = fieldNamed(probe, entry.names ?? []);
+    if (refs !== null && object !== null) {
+      return { role: "site", class: entry, function: name, fields: { object, refs, delta } };
+    }
+  }
+  const [only] = named;
+  if (only && named.length === 1) {
+    const refs = fieldNamed(probe, counterNames(only));
+    return { role: "site", class: only, function: name, fields: { object: null, refs, delta } };
+  }
+  return null;
+}
+
+function resultField(probe: Probe): number | null {
+  if (probe.fields.length === 0) return null;
+  const named = probe.fields.findIndex((field) => /^\$?(ret|retval|rc|res|result|err|error)$/i.test(field));
+  return named >= 0 ? named : 0;
+}
+
+/** Matches fields to parameters: by name, by number (`arg2`), by register, then by place. */
+function mapArguments(probe: Probe, known: CataloguedFunction, clone: boolean): ArgumentMap {
+  const { parameters } = known.prototype;
+  const taken = new Set<number>();
+  const take = (index: number): number => {
+    if (index < 0 || taken.has(index)) return -1;
+    taken.add(index);
+    return index;
+  };
+  const fields = probe.fields.map((field) => field.toLowerCase());
+  const object = namedObject(known, fields, known.prototype);
+  if (object !== null) taken.add(object);
+  const names = known.meanings.flatMap(({ class: entry }) => (entry.counter ? counterNames(entry) : []));
+  const counted = fields.findIndex((field, index) => !taken.has(index) && names.includes(field));
+  const map = parameters.map((parameter) => take(fields.indexOf(parameter.name.toLowerCase())));
+  const byPlace = parameters.map(() => false);
+  let counter: ArgumentMap["counter"] = counted >= 0 && !taken.has(counted) ? { field: counted, guess: false } : null;
+  if (counter) taken.add(counter.field);
+  if (clone) return { parameters: map, byPlace, counter, object };
+  const numbers = fields.map(argumentNumber);
+  for (const index of parameters.keys()) {
+    if (map[index] === -1) map[index] = take(numbers.indexOf(index + 1));
+  }
+  if (counter === null) {
+    const further = numbers.findIndex((number, index) => number > parameters.length && !taken.has(index));
+    if (further >= 0 && names.length > 0) {
+      counter = { field: further, guess: true };
+      taken.add(further);
+    }
+  }
+  for (const index of parameters.keys()) {
+    if (map[index] !== -1) continue;
+    const next = fields.findIndex((_, field) => !taken.has(field) && numbers[field] === 0);
+    if (next < 0) break;
+    map[index] = take(next);
+    byPlace[index] = true;
+  }
+  return { parameters: map, byPlace, counter, object };
+}
+
+/** A recorded field that is the object by its class's name for it, where no parameter is called so. */
+function namedObject(known: CataloguedFunction, fields: readonly string[], prototype: Prototype): number | null {
+  for (const { class: entry } of known.meanings) {
+    for (const name of entry.names ?? []) {
+      const index = fields.indexOf(name);
+      if (index >= 0 && !prototype.parameters.some((parameter) => parameter.name === name)) return index;
+    }
+  }
+  return null;
+}
+
+/** `arg3` -> 3, `rdx`/`dx` -> 3, else 0. */
+function argumentNumber(field: string): number {
+  const numbered = /^\$?arg(\d+)$/.exec(field);
+  if (numbered) return Number(numbered[1]);
+  const register = field.replace(/^%?(?:r(?=[a-z]))?/, "");
+  return REGISTERS.indexOf(register as (typeof REGISTERS)[number]) + 1;
+}
+
+/** Whether a value can be a kernel pointer (or NULL, or an error pointer). */
+export function isPointerLike(value: Value): value is bigint {
+  if (typeof value !== "bigint") return false;
+  const address = BigInt.asUintN(64, value);
+  return address === 0n || address >= 0xff00_0000_0000_0000n;
+}

@@ -1,0 +1,84 @@
+/** What an event means: the words between decoding and the lifecycle core. */
+import type { CataloguedFunction } from "../../collectors/catalog/catalog.js";
+import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
+import type { Address, Nanoseconds, Probe, TraceEvent } from "../import/trace-event.js";
+
+/** A TraceEvent with its place in the audit. */
+export interface AuditEvent extends TraceEvent {
+  /** Number of the event in the audit, 1-based; the store's key. */
+  id: number;
+  /** Which of the audit's sources it came from. */
+  source: number;
+}
+
+/** Identity of an object within its class: an address, or a module's name. */
+export type ObjectKey = Address | string;
+
+/** A value of the counter as one event shows it. */
+export interface CounterRead {
+  value: number;
+  /** `before` the operation (a probe on the instruction or at entry) or `after` it (module tracepoints). */
+  when: "before" | "after";
+  /** True where only the field's position suggests that it is the counter; never proves anything. */
+  guess: boolean;
+}
+
+export type Outcome =
+  /** The effect took place. */
+  | "done"
+  /** The function returned an error: nothing happened. */
+  | "refused"
+  /** The call has not returned yet. */
+  | "pending"
+  /** The result cannot be known: no return probe, or its event was lost. */
+  | "unknown";
+
+/** One effect of one event on one object. */
+export interface Operation {
+  class: ClassEntry;
+  effect: Effect;
+  /** The event that shows it: of a call, its entry; where only the return was seen, that. */
+  event: AuditEvent;
+  /** The return's event, once seen. */
+  returned: AuditEvent | null;
+  /** Kernel function that contains the instruction, clone suffix removed; the event's name when unknown. */
+  function: string;
+  /** The operation is an instruction inside `function` rather than a call of it. */
+  site: boolean;
+  object: ObjectKey | null;
+  key: bigint | null;
+  ops: Address | null;
+  holder: string | null;
+  /** Change of the counter: 1, -1, or 0 where the effect does not count. */
+  delta: number;
+  read: CounterRead | null;
+  outcome: Outcome;
+  /** Return value of an int or bool function. */
+  result: number | null;
+  refusal: "kernel" | "caller" | null;
+  /** Function that a tracepoint names as its caller (`call_site=`). */
+  callSite: string | null;
+  call: Call | null;
+}
+
+/** A call of a catalogued function by one task, from entry to return as far as both are seen. */
+export interface Call {
+  function: CataloguedFunction;
+  entry: AuditEvent;
+  /** Probes that have reported this call's entry: a second tracer's probe sees the same call again. */
+  entryProbes: Probe[];
+  /** Values of the prototype's parameters; null where the event does not carry them. */
+  parameters: readonly (bigint | null)[];
+  operations: Operation[];
+  /** Set when the return was seen. */
+  returned: AuditEvent | null;
+}
+
+/** What decoding tells the core, in order. */
+export type Signal =
+  /** A new operation. */
+  | { kind: "operation"; operation: Operation }
+  /** An operation told earlier is now known better: its outcome, or its counter value from a site inside the call. */
+  | { kind: "update"; operation: Operation; what: "outcome" | "read" }
+  /** A call returned (catalogued functions only). */
+  | { kind: "return"; call: Call; result: number | null; at: Nanoseconds };

@@ -1,0 +1,193 @@
+/**
+ * Lives of objects. Addresses come back, so only generations circulate: a new one begins with a creation, or when a
+ * counter is above its unused value although the object before was gone (design, section 8.2).
+ */
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import type { ObjectKey, Operation } from "../decode/operation.js";
+import { type CounterLedger, Ledger, type LedgerStep } from "./ledger.js";
+import { PrintedLedger } from "./printed-ledger.js";
+
+export type ObjectState =
+  | "alive"
+  /** Its destruction was seen. */
+  | "destroyed"
+  /** Another object has its address: its end was not seen. */
+  | "replaced";
+
+export interface KernelObject {
+  id: number;
+  class: ClassEntry;
+  key: ObjectKey;
+  /** n-th life at this address (or of this name), 1-based. */
+  generation: number;
+  state: ObjectState;
+  created: Operation | null;
+  destroyed: Operation | null;
+  first: Operation;
+  last: Operation;
+  ledger: CounterLedger | null;
+  /** Operations in order: all of a short life, the first and last ones of a long one. */
+  history: Operation[];
+  /** Operations left out of `history`, after its first half. */
+  omitted: number;
+  /** Number of losses the audit had met when the object was last touched. */
+  lossesSeen: number;
+  /** Losses that fell into its life. */
+  losses: number;
+}
+
+const HISTORY = 64;
+
+/** What an operation did to the object it is about. */
+export interface Applied {
+  object: KernelObject;
+  step: LedgerStep | null;
+  /** The generation before, when this operation began a new one. */
+  replaced: KernelObject | null;
+  /** The operation came after the object's destruction and nothing tells of a new life. */
+  afterDestroy: boolean;
+}
+
+export class ObjectTracker {
+  readonly #byClass = new Map<string, Map<ObjectKey, KernelObject>>();
+  #lastId = 0;
+
+  /** The present or last life at a key. */
+  find(entry: ClassEntry, key: ObjectKey): KernelObject | undefined {
+    return this.#byClass.get(entry.class)?.get(key);
+  }
+
+  *all(): Generator<KernelObject> {
+    for (const objects of this.#byClass.values()) yield* objects.values();
+  }
+
+  *alive(entry: ClassEntry): Generator<KernelObject> {
+    for (const object of this.#byClass.get(entry.class)?.values() ?? []) {
+      if (object.state === "alive") yield object;
+    }
+  }
+
+  /** Takes an operation with a known object; `losses` is how many losses the audit has met so far. */
+  apply(operation: Operation, losses: number): Applied {
+    const key = operation.object;
+    if (key === null) throw new Error("an operation without an object has no life to belong to");
+    const objects = this.#objectsOf(operation.class);
+    const known = objects.get(key);
+    if (known) this.#meetLosses(known, losses);
+    if (!known || this.#beginsNewLife(known, operation)) {
+      if (known?.state === "alive") known.state = "replaced";
+      const object = this.#begin(operation, key, (known?.generation ?? 0) + 1, losses);
+      objects.set(key, object);
+      const step = counts(operation) ? (object.ledger?.take(operation) ?? null) : null;
+      return { object, step, replaced: known ?? null, afterDestroy: false };
+    }
+    const wasDestroyed = known.state === "destroyed";
+    remember(known, operation);
+    if (operation.effect === "destroy" && operation.outcome === "done") markDestroyed(known, operation);
+    if (operation.effect === "create" && operation.outcome === "done") known.created ??= operation;
+    const step = counts(operation) ? (known.ledger?.take(operation) ?? null) : null;
+    return { object: known, step, replaced: null, afterDestroy: wasDestroyed };
+  }
+
+  /** The outcome of an operation told earlier is known now. */
+  update(operation: Operation, what: "outcome" | "read"): KernelObject | null {
+    const object = operation.object === null ? undefined : this.find(operation.class, operation.object);
+    if (!object) return null;
+    if (what === "read") object.ledger?.refine(operation);
+    else object.ledger?.resolve(operation);
+    if (operation.outcome === "done" && operation.effect === "destroy") markDestroyed(object, operation);
+    if (operation.outcome === "done" && operation.effect === "create") object.created = operation;
+    return object;
+  }
+
+  #objectsOf(entry: ClassEntry): Map<ObjectKey, KernelObject> {
+    let objects = this.#byClass.get(entry.class);
+    if (!objects) {
+      objects = new Map();
+      this.#byClass.set(entry.class, objects);
+    }
+    return objects;
+  }
+
+  #begin(operation: Operation, key: ObjectKey, generation: number, losses: number): KernelObject {
+    const creation = operation.effect === "create" && operation.outcome !== "refused";
+    const destruction = operation.effect === "destroy" && operation.outcome === "done";
+    return {
+      id: ++this.#lastId,
+      class: operation.class,
+      key,
+      generation,
+      state: destruction ? "destroyed" : "alive",
+      created: creation && operation.outcome === "done" ? operation : null,
+      destroyed: destruction ? operation : null,
+      first: operation,
+      last: operation,
+      ledger: makeLedger(operation.class, creation),
+      history: [operation],
+      omitted: 0,
+      lossesSeen: losses,
+      losses: 0,
+    };
+  }
+
+  #meetLosses(object: KernelObject, losses: number): void {
+    if (losses === object.lossesSeen) return;
+    if (object.state === "alive") {
+      object.losses += losses - object.lossesSeen;
+      object.ledger?.forgetValue();
+    }
+    object.lossesSeen = losses;
+  }
+
+  /** Whether an operation shows that the object seen last at this key is another one. */
+  #beginsNewLife(known: KernelObject, operation: Operation): boolean {
+    if (operation.effect === "create") {
+      return operation.outcome !== "refused" && known.created !== operation && known.last !== operation;
+    }
+    known.ledger?.settle(operation.event);
+    const unused = known.class.counter?.unused ?? 0;
+    const read = operation.read !== null && !operation.read.guess ? operation.read : null;
+    const before = read === null ? null : read.when === "after" ? read.value - operation.delta : read.value;
+    if (known.state === "destroyed") {
+      // A value above unused is no freed object's; without a value, a second destruction tells of a life between.
+      if (before !== null) return before > unused;
+      return operation.effect === "destroy" && !isPhaseOf(known, operation);
+    }
+    if (known.ledger === null || known.ledger instanceof PrintedLedger) return false;
+    return before !== null && before > unused && known.ledger.reachedUnused !== null;
+  }
+}
+
+function makeLedger(entry: ClassEntry, created: boolean): CounterLedger | null {
+  if (!entry.counter) return null;
+  const start = created ? entry.counter.initial : null;
+  const printed = Object.values(entry.tracepoints).some((tracepoint) => tracepoint.refs_after !== undefined);
+  return printed ? new PrintedLedger(start) : new Ledger(start, entry.counter.unused);
+}
+
+/** Whether the counter is concerned: a get or put that was not refused, or a mere read of the value. */
+function counts(operation: Operation): boolean {
+  if (operation.outcome === "refused") return false;
+  return operation.delta !== 0 || (operation.read !== null && operation.effect !== "create");
+}
+
+/** Destruction has phases of its own name (`kvm_destroy_vm`, then `kvm_arch_destroy_vm` inside it). */
+function isPhaseOf(known: KernelObject, operation: Operation): boolean {
+  return known.history.every(
+    (earlier) => earlier.effect !== "destroy" || earlier.function !== operation.function || earlier === operation,
+  );
+}
+
+function markDestroyed(object: KernelObject, operation: Operation): void {
+  object.state = "destroyed";
+  object.destroyed ??= operation;
+}
+
+function remember(object: KernelObject, operation: Operation): void {
+  object.last = operation;
+  if (object.history.length >= HISTORY) {
+    object.history.splice(HISTORY / 2, 1);
+    object.omitted++;
+  }
+  object.history.push(operation);
+}

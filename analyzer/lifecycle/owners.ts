@@ -1,0 +1,184 @@
+/**
+ * What registrations belong to: a core instance (kvm_init to kvm_exit) or one load of a module. Their end must end
+ * what they registered.
+ */
+import { contextKey, isInside } from "../decode/calls.js";
+import type { AuditEvent, Operation } from "../decode/operation.js";
+
+export interface Owner {
+  kind: "instance" | "module";
+  /** Class of an instance, name of a module. */
+  name: string;
+  /** n-th instance or load seen; 1-based. */
+  generation: number;
+  /** The event that begins it; null when it was there before the trace. */
+  began: AuditEvent | null;
+  /** The operation that ends it (kvm_exit, module_free); its begin failing ends it, too. */
+  endedBy: Operation | null;
+  /** The event at which its end was complete. */
+  ended: AuditEvent | null;
+  /** Its begin returned an error. */
+  failed: boolean;
+  /** Begin has been confirmed by a return of 0. */
+  confirmed: boolean;
+  /** The module load that an instance was begun in. */
+  module: Owner | null;
+}
+
+/** Tells the core which owners end, when they do. */
+export type OwnerEnded = (owner: Owner, at: AuditEvent) => void;
+
+export class Owners {
+  readonly #modules = new Map<string, Owner>();
+  readonly #instances = new Map<string, Owner>();
+  /** Module whose init runs, per task. */
+  readonly #loading = new Map<string, Owner>();
+  /** Instances whose exit function was entered, with no return seen yet. */
+  #ending: { owner: Owner; operation: Operation; task: string }[] = [];
+  readonly #onEnd: OwnerEnded;
+
+  constructor(onEnd: OwnerEnded) {
+    this.#onEnd = onEnd;
+  }
+
+  /** The instance of a class that is up (or coming up); null when none is known. */
+  instance(name: string): Owner | null {
+    const owner = this.#instances.get(name);
+    return owner && owner.ended === null ? owner : null;
+  }
+
+  /** The load of a module that is in memory, as far as seen. */
+  module(name: string): Owner | null {
+    const owner = this.#modules.get(name);
+    return owner && owner.ended === null ? owner : null;
+  }
+
+  /** Every instance and load seen last of its name. */
+  get known(): Iterable<Owner> {
+    return [...this.#modules.values(), ...this.#instances.values()];
+  }
+
+  /** The module whose init function the event's task is running. */
+  loading(event: AuditEvent): Owner | null {
+    return this.#loading.get(contextKey(event)) ?? null;
+  }
+
+  /** Any event of a task that has entered an exit function: once it is outside, the instance has ended. */
+  seen(event: AuditEvent, effect: string | null): void {
+    if (this.#ending.length === 0) return;
+    const task = contextKey(event);
+    for (const ending of [...this.#ending]) {
+      if (ending.task !== task || ending.operation.event === event) continue;
+      const inside = isInside(event, ending.operation.function);
+      // Without a stack only an unregister still belongs to the exit function for sure.
+      if (inside === false || (inside === null && effect !== "unregister")) this.#finish(ending.owner, event);
+    }
+  }
+
+  /** A module was loaded (its init runs next), used or freed. */
+  moduleEvent(operation: Operation): void {
+    const name = String(operation.object);
+    const event = operation.event;
+    const task = contextKey(event);
+    if (operation.effect === "create") {
+      const before = this.#modules.get(name);
+      if (before && before.ended === null) this.#end(before, operation, event);
+      const owner = makeOwner("module", name, (before?.generation ?? 0) + 1, event);
+      this.#modules.set(name, owner);
+      this.#loading.set(task, owner);
+      return;
+    }
+    let owner = this.#modules.get(name);
+    if (!owner || owner.ended !== null) {
+      owner = makeOwner("module", name, (owner?.generation ?? 0) + 1, null);
+      this.#modules.set(name, owner);
+    }
+    if (operation.effect === "destroy") {
+      if (this.#loading.get(task) === owner) {
+        this.#loading.delete(task);
+        owner.failed = true;
+      }
+      this.#end(owner, operation, event);
+      return;
+    }
+    if (operation.effect === "put" && isInitDone(operation) && this.#loading.get(task) === owner) {
+      // The init function has returned; if it failed, module_free by the same task follows.
+      this.#loading.delete(task);
+    }
+  }
+
+  /** kvm_init and its kind: entered, returned, or exited. */
+  instanceEvent(operation: Operation): void {
+    const name = operation.class.class;
+    const event = operation.event;
+    if (operation.effect === "create") {
+      const before = this.#instances.get(name);
+      if (before && before.ended === null && before.began !== event) this.#finish(before, event);
+      const owner = makeOwner("instance", name, (before?.generation ?? 0) + 1, event);
+      owner.module = this.loading(event);
+      this.#instances.set(name, owner);
+      this.instanceResult(operation);
+    } else if (operation.effect === "destroy") {
+      let owner = this.#instances.get(name);
+      if (!owner || owner.ended !== null) {
+        owner = makeOwner("instance", name, (owner?.generation ?? 0) + 1, null);
+        this.#instances.set(name, owner);
+      }
+      owner.endedBy = operation;
+      this.#ending.push({ owner, operation, task: contextKey(event) });
+    }
+  }
+
+  /** The begin of an instance has returned. */
+  instanceResult(operation: Operation): void {
+    const owner = this.#instances.get(operation.class.class);
+    if (!owner || owner.began !== operation.event || operation.effect !== "create") return;
+    if (operation.outcome === "done") owner.confirmed = true;
+    if (operation.outcome === "refused") {
+      owner.failed = true;
+      this.#end(owner, operation, operation.returned ?? operation.event);
+    }
+  }
+
+  /** The exit function has returned. */
+  returned(entry: AuditEvent, at: AuditEvent): void {
+    const ending = this.#ending.find((candidate) => candidate.operation.event === entry);
+    if (ending) this.#finish(ending.owner, at);
+  }
+
+  #finish(owner: Owner, at: AuditEvent): void {
+    this.#ending = this.#ending.filter((ending) => ending.owner !== owner);
+    if (owner.ended === null) this.#end(owner, owner.endedBy, at);
+  }
+
+  #end(owner: Owner, by: Operation | null, at: AuditEvent): void {
+    if (owner.ended !== null) return;
+    owner.endedBy = by;
+    owner.ended = at;
+    this.#onEnd(owner, at);
+    if (owner.kind !== "module") return;
+    // An instance cannot outlive the module whose init began it.
+    for (const instance of this.#instances.values()) {
+      if (instance.module === owner && instance.ended === null) this.#end(instance, instance.endedBy ?? by, at);
+    }
+  }
+}
+
+function makeOwner(kind: Owner["kind"], name: string, generation: number, began: AuditEvent | null): Owner {
+  return {
+    kind,
+    name,
+    generation,
+    began,
+    endedBy: null,
+    ended: null,
+    failed: false,
+    confirmed: false,
+    module: null,
+  };
+}
+
+/** load_module() drops the init reference in do_init_module(), whether init failed or not (kernel/module/main.c). */
+function isInitDone(operation: Operation): boolean {
+  return operation.callSite === "do_init_module";
+}

@@ -1,0 +1,81 @@
+/**
+ * A counter whose value is printed after each operation (the module tracepoints).
+ *
+ * The operation is done before the tracepoint reads the counter, so a value may already hold what another CPU has
+ * done and not yet recorded. Such a difference is owed by an operation that is about to be recorded; only when none
+ * comes is it a break.
+ */
+import type { AuditEvent, Operation } from "../decode/operation.js";
+import type { CounterLedger, LedgerBreak, LedgerStep } from "./ledger.js";
+
+/** Between the operation and its tracepoint lie a few instructions; this is ample even under emulation. */
+const RECORDED_WITHIN = 10_000_000n;
+
+export class PrintedLedger implements CounterLedger {
+  #value: number | null;
+  /** Changes seen in a value before their own record, one entry per step of 1 or -1. */
+  #owed: { step: number; break: LedgerBreak; time: bigint }[] = [];
+  readonly breaks: LedgerBreak[] = [];
+  readonly unread = 0;
+  readonly reachedUnused = null;
+  first: number | null;
+  reads = 0;
+
+  constructor(start: number | null) {
+    this.#value = start;
+    this.first = start;
+  }
+
+  take(operation: Operation): LedgerStep {
+    this.settle(operation.event);
+    const read = operation.read?.value ?? null;
+    if (read === null) return { break: null, before: null };
+    this.reads++;
+    const before = read - operation.delta;
+    this.first ??= before;
+    if (this.#value === null) {
+      this.#value = read;
+      return { break: null, before };
+    }
+    const owed = this.#owed.findIndex((debt) => debt.step === operation.delta);
+    let expected = this.#value + operation.delta;
+    if (owed >= 0) {
+      this.#owed.splice(owed, 1);
+      expected = this.#value;
+    }
+    this.#value = read;
+    const step = Math.sign(read - expected);
+    const broken: LedgerBreak = { operation, expected: [expected], read };
+    for (let count = Math.abs(read - expected); count > 0; count--) {
+      this.#owed.push({ step, break: broken, time: operation.event.time });
+    }
+    return { break: null, before };
+  }
+
+  refine(): LedgerStep {
+    return { break: null, before: null };
+  }
+
+  resolve(): void {}
+
+  settle(event: AuditEvent | null): void {
+    // What is owed when the trace ends would have been recorded a moment later.
+    while (event !== null && this.#owed[0] && event.time - this.#owed[0].time > RECORDED_WITHIN) {
+      const debt = this.#owed.shift();
+      if (debt && !this.breaks.includes(debt.break)) this.breaks.push(debt.break);
+    }
+  }
+
+  value(): number | null {
+    return this.#owed.length > 0 ? null : this.#value;
+  }
+
+  range(): { least: number; greatest: number } | null {
+    return this.#value === null ? null : { least: this.#value, greatest: this.#value };
+  }
+
+  forgetValue(): void {
+    this.#value = null;
+    this.#owed = [];
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * The state of the kernel's objects as the trace tells it: operations in, lives, registrations and owners out to
+ * whoever observes. Does no I/O and cannot fail; what was not seen is left open, never guessed.
+ */
+import type { Catalog } from "../../collectors/catalog/catalog.js";
+import type { AuditEvent, Call, Operation, Signal } from "../decode/operation.js";
+import type { CodeLocation, Gap, SymbolTable } from "../import/trace-event.js";
+import type { LedgerStep } from "./ledger.js";
+import { type KernelObject, ObjectTracker } from "./objects.js";
+import { type Owner, Owners } from "./owners.js";
+import { type Refusal, type Registration, Registrations, type Unmatched } from "./registrations.js";
+
+/** What rules and the store may listen to. Every method is optional but none is called twice for one thing. */
+export interface Observer {
+  /** An operation on a known object. `step` is null where the class has no counter or the effect no part in it. */
+  operation?(operation: Operation, object: KernelObject, step: LedgerStep | null, afterDestroy: boolean): void;
+  /** The value or outcome of an operation told earlier. */
+  updated?(operation: Operation, object: KernelObject, what: "outcome" | "read"): void;
+  /** A life ended without its destruction being seen: its address belongs to another object now. */
+  replaced?(object: KernelObject, by: Operation): void;
+  registered?(entry: Registration, before: Registration | null): void;
+  refused?(refusal: Refusal): void;
+  unregistered?(entry: Registration): void;
+  unmatched?(unmatched: Unmatched): void;
+  orphaned?(entry: Registration, owner: Owner): void;
+  /** A table went with its module. */
+  homeGone?(entry: Registration): void;
+  /** A holder of a class's references was opened or closed (`operation.holder`). */
+  holder?(operation: Operation): void;
+  returned?(call: Call, result: number | null): void;
+}
+
+export class World {
+  readonly objects = new ObjectTracker();
+  readonly registrations = new Registrations();
+  readonly owners: Owners;
+  readonly gaps: Gap[] = [];
+  readonly #catalog: Catalog;
+  readonly #symbols: (source: number) => SymbolTable | null;
+  readonly #observers: Observer[] = [];
+  /** Holder operations whose outcome is still open. */
+  readonly #pendingHolders = new Set<Operation>();
+
+  constructor(catalog: Catalog, symbols: (source: number) => SymbolTable | null) {
+    this.#catalog = catalog;
+    this.#symbols = symbols;
+    this.owners = new Owners((owner) => this.#ownerEnded(owner));
+  }
+
+  observe(observer: Observer): void {
+    this.#observers.push(observer);
+  }
+
+  /** Events were lost. */
+  lose(gap: Gap): void {
+    this.gaps.push(gap);
+  }
+
+  /** Takes what one event means; signals in order. */
+  apply(event: AuditEvent, signals: readonly Signal[]): void {
+    const first = signals[0];
+    this.owners.seen(event, first?.kind === "operation" ? first.operation.effect : null);
+    for (const signal of signals) {
+      if (signal.kind === "operation") this.#operation(signal.operation);
+      else if (signal.kind === "update") this.#update(signal.operation, signal.what);
+      else {
+        this.owners.returned(signal.call.entry, event);
+        for (const observer of this.#observers) observer.returned?.(signal.call, signal.result);
+      }
+    }
+  }
+
+  /** The trace is over: what is still in flight settles. */
+  finish(): void {
+    for (const object of this.objects.all()) object.ledger?.settle(null);
+  }
+
+  /** The owner that a registration made by this operation belongs to. */
+  ownerOf(operation: Operation): Owner | null {
+    const owner = operation.class.table?.owner;
+    if (owner !== undefined && owner !== "module") {
+      const instance = this.owners.instance(owner);
+      if (instance) return instance;
+    }
+    const loading = this.owners.loading(operation.event);
+    if (loading) return loading;
+    const byMemory = owner === "module" ? this.#moduleHolding(operation) : null;
+    const name = byMemory ?? this.#callerModule(operation);
+    return name === null ? null : this.owners.module(name);
+  }
+
+  #operation(operation: Operation): void {
+    const { class: entry, effect } = operation;
+    if (operation.holder !== null) {
+      if (operation.outcome === "pending") this.#pendingHolders.add(operation);
+      else for (const observer of this.#observers) observer.holder?.(operation);
+      return;
+    }
+    if (entry.kind === "entry") {
+      if (operation.outcome !== "pending") this.#table(operation);
+      return;
+    }
+    if (entry.kind === "instance") {
+      this.owners.instanceEvent(operation);
+      return;
+    }
+    if (operation.object === null) return;
+    const isModule = entry.class === "module";
+    if (isModule) this.owners.moduleEvent(operation);
+    const applied = this.objects.apply(operation, this.gaps.length);
+    for (const observer of this.#observers) {
+      if (applied.replaced?.state === "replaced") observer.replaced?.(applied.replaced, operation);
+      observer.operation?.(operation, applied.object, applied.step, applied.afterDestroy);
+    }
+    if (isModule && effect === "destroy") {
+      for (const gone of this.registrations.homeEnded(String(operation.object))) {
+        for (const observer of this.#observers) observer.homeGone?.(gone);
+      }
+    }
+  }
+
+  #update(operation: Operation, what: "outcome" | "read"): void {
+    if (operation.holder !== null) {
+      if (this.#pendingHolders.delete(operation)) {
+        for (const observer of this.#observers) observer.holder?.(operation);
+      }
+      return;
+    }
+    if (operation.class.kind === "entry") {
+      this.#table(operation);
+      return;
+    }
+    if (operation.class.kind === "instance") {
+      this.owners.instanceResult(operation);
+      return;
+    }
+    const object = this.objects.update(operation, what);
+    if (!object) return;
+    for (const observer of this.#observers) observer.updated?.(operation, object, what);
+  }
+
+  /** A register or unregister whose outcome is known (or never will be). */
+  #table(operation: Operation): void {
+    const owner = this.ownerOf(operation);
+    if (operation.effect === "unregister") {
+      if (operation.outcome !== "done") return;
+      const result = this.registrations.unregister(operation, owner, this.#isTableKnown(operation));
+      if (result === null) return;
+      for (const observer of this.#observers) {
+        if ("tableKnown" in result) observer.unmatched?.(result);
+        else observer.unregistered?.(result);
+      }
+      return;
+    }
+    if (operation.effect !== "register") return;
+    if (operation.outcome === "refused") {
+      const refusal = this.registrations.refuse(operation, owner, this.#othersUp(owner));
+      for (const observer of this.#observers) observer.refused?.(refusal);
+      return;
+    }
+    const result = this.registrations.register(operation, owner);
+    if (!result) return;
+    for (const observer of this.#observers) observer.registered?.(result.entry, result.before);
+  }
+
+  #ownerEnded(owner: Owner): void {
+    for (const entry of this.registrations.ownerEnded(owner)) {
+      for (const observer of this.#observers) observer.orphaned?.(entry, owner);
+    }
+  }
+
+  /** Instances of the same kind that are up besides the owner: they may hold an entry by right. */
+  #othersUp(owner: Owner | null): Owner[] {
+    if (owner?.kind !== "instance") return [];
+    return [...this.owners.known].filter(
+      (other) => other !== owner && other.kind === "instance" && other.name === owner.name && other.ended === null,
+    );
+  }
+
+  /** The module that holds the table was loaded within the trace. */
+  #isTableKnown(operation: Operation): boolean {
+    const home = operation.class.table?.home;
+    return home !== undefined && this.owners.module(home)?.began != null;
+  }
+
+  #moduleHolding(operation: Operation): string | null {
+    if (operation.ops === null) return null;
+    const symbols = this.#symbols(operation.event.source);
+    for (const [name, range] of symbols?.modules() ?? []) {
+      if (operation.ops >= range.start && operation.ops <= range.end) return name;
+    }
+    return null;
+  }
+
+  /** The first module in the call chain that is not the one the function itself lives in. */
+  #callerModule(operation: Operation): string | null {
+    const own = operation.class.module ?? null;
+    const frames: readonly CodeLocation[] = operation.event.stack?.frames ?? [];
+    const symbols = this.#symbols(operation.event.source);
+    for (const frame of frames) {
+      const name = frame.module ?? (frame.address === null ? null : (symbols?.locate(frame.address).module ?? null));
+      if (name !== null && name !== own) return name;
+    }
+    const returnsTo = operation.returned?.returnsTo ?? null;
+    if (returnsTo?.module != null && returnsTo.module !== own) return returnsTo.module;
+    return null;
+  }
+
+  /** Class by id, for those who hold an id only. */
+  classOf(id: string) {
+    return this.#catalog.classes.get(id);
+  }
+}

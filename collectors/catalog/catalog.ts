@@ -1,0 +1,191 @@
+/** Loads and checks the catalog: one resource class per YAML file. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isNode, LineCounter, parseDocument } from "yaml";
+import type { z } from "zod";
+import { type ClassEntry, classSchema, type FunctionEntry } from "./schema.js";
+
+/** An argument of a function's prototype. */
+export interface Parameter {
+  name: string;
+  pointer: boolean;
+}
+
+export interface Prototype {
+  returns: "void" | "int" | "bool" | "pointer" | "long";
+  parameters: readonly Parameter[];
+}
+
+/** A function with its meaning in every class that names it. */
+export interface CataloguedFunction {
+  name: string;
+  prototype: Prototype;
+  meanings: readonly { class: ClassEntry; entry: FunctionEntry }[];
+}
+
+export interface Catalog {
+  classes: ReadonlyMap<string, ClassEntry>;
+  functions: ReadonlyMap<string, CataloguedFunction>;
+  /** `system:event` -> classes. */
+  tracepoints: ReadonlyMap<string, readonly ClassEntry[]>;
+  /** Function with inlined operations -> classes whose counter they change. */
+  sites: ReadonlyMap<string, readonly ClassEntry[]>;
+}
+
+/** What is wrong with an entry, as `file:line:col: message`. */
+export class CatalogError extends Error {
+  override name = "CatalogError";
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join("\n"));
+  }
+}
+
+/**
+ * Reads all `*.yaml` of a folder and further files of the user's own (a class of theirs replaces ours of that name).
+ * @throws CatalogError with every problem of every file.
+ */
+export function loadCatalog(folder: string, more: readonly string[] = []): Catalog {
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith(".yaml"))
+    .sort()
+    .map((name) => join(folder, name));
+  const problems: string[] = [];
+  const classes = new Map<string, ClassEntry>();
+  for (const file of [...files, ...more]) {
+    const entry = parseClass(file, readFileSync(file, "utf8"), problems);
+    if (entry !== null) classes.set(entry.class, entry);
+  }
+  if (problems.length === 0) checkReferences(classes, problems);
+  if (problems.length > 0) throw new CatalogError(problems);
+  return buildCatalog(classes);
+}
+
+/** Parses one class entry; problems are appended as `file:line:col: message`. */
+export function parseClass(file: string, text: string, problems: string[]): ClassEntry | null {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  for (const error of document.errors) problems.push(`${at(error.pos[0])}: ${error.message}`);
+  if (document.errors.length > 0) return null;
+  const result = classSchema.safeParse(document.toJS());
+  if (result.success) return result.data;
+  for (const issue of result.error.issues) {
+    const { path, message } = describe(issue);
+    problems.push(`${at(nodeOffset(document.contents, path))}: ${path.join(".") || "entry"}: ${message}`);
+  }
+  return null;
+}
+
+/** The path that a reader should look at: of the offending key itself where one is too many. */
+function describe(issue: z.core.$ZodIssue): { path: PropertyKey[]; message: string } {
+  if (issue.code === "unrecognized_keys") {
+    const key = issue.keys[0] ?? "";
+    return { path: [...issue.path, key], message: "is not a word of the catalog" };
+  }
+  return { path: [...issue.path], message: issue.message };
+}
+
+/** Offset of the innermost node of a path that exists. */
+function nodeOffset(root: unknown, path: readonly PropertyKey[]): number {
+  let node = root;
+  let offset = 0;
+  for (const key of path) {
+    const pair = pairOf(node, key);
+    if (pair === null) break;
+    offset = pair.offset;
+    node = pair.value;
+  }
+  return offset;
+}
+
+function pairOf(node: unknown, key: PropertyKey): { offset: number; value: unknown } | null {
+  if (!isNode(node) || !("items" in node)) return null;
+  for (const [index, item] of (node.items as unknown[]).entries()) {
+    if (isNode(item)) {
+      if (index === key) return { offset: item.range?.[0] ?? 0, value: item };
+      continue;
+    }
+    const pair = item as { key: unknown; value: unknown };
+    if (isNode(pair.key) && "value" in pair.key && String(pair.key.value) === String(key)) {
+      return { offset: pair.key.range?.[0] ?? 0, value: pair.value };
+    }
+  }
+  return null;
+}
+
+/** Names in one entry that another entry, or the same one, must have. */
+function checkReferences(classes: ReadonlyMap<string, ClassEntry>, problems: string[]): void {
+  const prototypes = new Map<string, string>();
+  for (const entry of classes.values()) {
+    const say = (message: string) => problems.push(`class ${entry.class}: ${message}`);
+    if (entry.parent !== undefined && !classes.has(entry.parent)) say(`parent ${entry.parent} is no class`);
+    if (entry.table && entry.table.owner !== "module" && !classes.has(entry.table.owner)) {
+      say(`table.owner ${entry.table.owner} is no class`);
+    }
+    if (entry.kind === "counted" && !entry.counter) say("a counted class needs a counter");
+    if (entry.kind === "entry" && !entry.table) say("a class of entries needs a table");
+    for (const [name, func] of Object.entries(entry.functions)) {
+      const known = prototypes.get(name);
+      if (known !== undefined && known !== func.prototype) {
+        say(`functions.${name}: its prototype differs from the one in another class`);
+      }
+      prototypes.set(name, func.prototype);
+      const names = new Set(parsePrototype(func.prototype).parameters.map((parameter) => parameter.name));
+      for (const { object, key, ops } of func.effects) {
+        for (const word of [key, ops]) {
+          if (word !== undefined && !names.has(word)) say(`functions.${name}: there is no argument ${word}`);
+        }
+        if (object !== undefined && object !== "ret" && !names.has(object) && !entry.names?.includes(object)) {
+          say(`functions.${name}: ${object} is neither an argument nor one of the class's names`);
+        }
+      }
+    }
+  }
+}
+
+function buildCatalog(classes: ReadonlyMap<string, ClassEntry>): Catalog {
+  const functions = new Map<string, CataloguedFunction>();
+  const tracepoints = new Map<string, ClassEntry[]>();
+  const sites = new Map<string, ClassEntry[]>();
+  for (const entry of classes.values()) {
+    for (const [name, func] of Object.entries(entry.functions)) {
+      const known = functions.get(name);
+      const meanings = [...(known?.meanings ?? []), { class: entry, entry: func }];
+      functions.set(name, { name, prototype: known?.prototype ?? parsePrototype(func.prototype), meanings });
+    }
+    for (const name of Object.keys(entry.tracepoints)) append(tracepoints, name, entry);
+    for (const name of Object.keys(entry.sites)) append(sites, name, entry);
+  }
+  return { classes, functions, tracepoints, sites };
+}
+
+function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
+
+/** Reads a C prototype such as `struct vfio_group *f(struct iommu_group *iommu_group, int type)`. */
+export function parsePrototype(text: string): Prototype {
+  const open = text.indexOf("(");
+  const head = text.slice(0, open).trim();
+  const inner = text.slice(open + 1, text.lastIndexOf(")")).trim();
+  const parameters =
+    inner === "" || inner === "void"
+      ? []
+      : inner.split(",").map((part) => ({
+          name: /([A-Za-z_]\w*)\s*$/.exec(part)?.[1] ?? "",
+          pointer: part.includes("*"),
+        }));
+  return { returns: returnType(head), parameters };
+}
+
+function returnType(head: string): Prototype["returns"] {
+  if (head.includes("*")) return "pointer";
+  const first = head.replace(/^(static|inline|extern)\s+/, "").split(/\s+/)[0];
+  if (first === "void" || first === "bool" || first === "int") return first;
+  return "long";
+}

@@ -1,0 +1,118 @@
+/**
+ * What a resource class entry of the catalog may say. One YAML file per class is the single source both for
+ * probes (collectors) and for what their events mean (analyzer).
+ */
+import { z } from "zod";
+
+/** What an event does to an object (design, section 2). */
+export const EFFECTS = [
+  "create",
+  "destroy",
+  "get",
+  "put",
+  "register",
+  "unregister",
+  "open",
+  "close",
+  "link",
+  "unlink",
+  "queue",
+  "run",
+  "cancel",
+  "use",
+] as const;
+
+/** When a call counts, told by its return value. Without one it counts at entry, whatever it returns. */
+export const CONDITIONS = ["ret == 0", "ret != 0", "ret >= 0", "ret > 0", "ret != NULL", "!IS_ERR(ret)"] as const;
+
+const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a C identifier");
+
+const effect = z.strictObject({
+  effect: z.enum(EFFECTS),
+  /** Argument (or recorded field) that names the object; `ret` for the returned pointer. */
+  object: identifier.optional(),
+  /** Argument that is the key in the class's table. */
+  key: identifier.optional(),
+  /** Argument that points to the registered operations. */
+  ops: identifier.optional(),
+  /** What owns the reference, for `open` and `close`. */
+  holder: z.string().optional(),
+  when: z.enum(CONDITIONS).optional(),
+  /** `return`: the effect is complete only when the function returns. Implied by `when`. */
+  at: z.enum(["entry", "return"]).optional(),
+});
+
+const functionEntry = z.strictObject({
+  /** C prototype of the newest era. Names the arguments; pointers are told by `*`. */
+  prototype: z.string().regex(/^[^()]+\([^()]*\)$/, "must be a C prototype: type name(type arg, ...)"),
+  /** Set where the compiler gives callers their own copy: a probe on the function misses those. */
+  inlined: z.string().optional(),
+  /** Whose fault a refusal is (design, section 8.3). */
+  refusal: z.enum(["kernel", "caller"]).optional(),
+  effects: z.array(effect).min(1),
+});
+
+const tracepointEntry = z.strictObject({
+  effect: z.enum(EFFECTS),
+  object: identifier,
+  /** Field with the counter's value after the operation. */
+  refs_after: identifier.optional(),
+});
+
+const siteEntry = z.strictObject({
+  effect: z.enum(["get", "put"]),
+  /** A compare-and-exchange: an attempt that may fail or be repeated. */
+  try: z.boolean().optional(),
+  note: z.string().optional(),
+});
+
+export const classSchema = z.strictObject({
+  class: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be lower case letters, digits and _"),
+  title: z.string(),
+  kind: z.enum(["counted", "object", "entry", "instance"]),
+  /** Module that the functions live in. */
+  module: z.string().optional(),
+  struct: identifier.optional(),
+  /** Argument names by which recordings call the object. */
+  names: z.array(identifier).optional(),
+  parent: z.string().optional(),
+  counter: z
+    .strictObject({
+      /** BTF path in `struct`; a list is tried in order. */
+      field: z.union([z.string(), z.array(z.string())]).optional(),
+      /** Field names by which recordings call the counter's value, besides `refs`. */
+      names: z.array(identifier).default([]),
+      /** Value when the object has just been created. */
+      initial: z.number().int(),
+      /** Value at which nobody holds it any more. */
+      unused: z.number().int(),
+    })
+    .optional(),
+  table: z
+    .strictObject({
+      key: identifier,
+      ops: identifier,
+      key_names: z.record(z.coerce.number(), z.string()).optional(),
+      /** What the table does with a key it has already. */
+      duplicate: z.enum(["refused", "accepted"]),
+      duplicate_errors: z.array(z.string()).default([]),
+      /** Module that the table is part of: its unload ends all entries. */
+      home: z.string(),
+      /** Class of the instance whose end must end the entry; `module`: the module that registered it. */
+      owner: z.string(),
+      /** Whether unregistering an empty slot is legal, or merely goes unnoticed. */
+      empty_unregister: z.enum(["legal", "silent"]),
+    })
+    .optional(),
+  functions: z.record(identifier, functionEntry).default({}),
+  tracepoints: z.record(z.string().regex(/^\w+:\w+$/, "must be system:event"), tracepointEntry).default({}),
+  sites: z.record(identifier, siteEntry).default({}),
+  /** How bugs of a rule were fixed in this class, with the commit. */
+  fixed_before: z.record(z.string(), z.string()).default({}),
+});
+
+export type Effect = (typeof EFFECTS)[number];
+export type Condition = (typeof CONDITIONS)[number];
+export type ClassEntry = z.infer<typeof classSchema>;
+export type EffectEntry = z.infer<typeof effect>;
+export type FunctionEntry = z.infer<typeof functionEntry>;

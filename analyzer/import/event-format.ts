@@ -1,0 +1,125 @@
+/**
+ * Event `format` texts, as tracefs shows them (`events/GROUP/NAME/format`) and trace.dat and perf.data carry them.
+ * Source: kernel/trace/trace_events.c, f_show().
+ */
+
+import type { ProbeKind } from "./trace-event.js";
+
+/** Where a field's bytes are: in place, or at a place that a 32-bit locator in the record tells. */
+export type FieldPlace = "here" | "data_loc" | "rel_loc";
+
+export interface Field {
+  name: string;
+  /** Bytes from the start of the record. */
+  offset: number;
+  /** Bytes; 0 for a trailing array that runs to the end of the record. */
+  size: number;
+  signed: boolean;
+  place: FieldPlace;
+  content: "integer" | "text" | "bytes";
+}
+
+export interface EventFormat {
+  system: string;
+  name: string;
+  /** `common_type` of its records: valid for this boot only. */
+  id: number;
+  kind: ProbeKind;
+  /** The event's own fields, without `common_*` and without the two below. */
+  fields: readonly Field[];
+  common: readonly Field[];
+  /** kprobe: the probed instruction. kretprobe: the function that returned. */
+  address: Field | null;
+  /** kretprobe: where the function returned to. */
+  returnAddress: Field | null;
+}
+
+/** Longer than any declaration a kernel writes; keeps the patterns below cheap on hostile input. */
+const LONGEST_LINE = 1024;
+
+const FIELD =
+  /^\s*field:\s*(?:(__data_loc|__rel_loc)\s+)?([^;]+);\s*offset:\s*(\d+);\s*size:\s*(\d+);(?:\s*signed:\s*([01]);)?/;
+
+/** @returns null when the text has no name, no id or not one field. */
+export function parseEventFormat(text: string, system: string): EventFormat | null {
+  let name = "";
+  let id = -1;
+  const all: Field[] = [];
+  for (const line of text.split("\n")) {
+    if (line.length > LONGEST_LINE || line.startsWith("print fmt:")) continue;
+    if (line.startsWith("name:")) name = line.slice(5).trim();
+    else if (line.startsWith("ID:")) id = Number(line.slice(3).trim());
+    else {
+      const field = parseField(line);
+      if (field !== null) all.push(field);
+    }
+  }
+  if (name === "" || !Number.isInteger(id) || id < 0 || id > 0xffff || all.length === 0) return null;
+
+  const named = (wanted: string) => all.find((field) => field.name === wanted) ?? null;
+  const returned = named("__probe_func");
+  const address = returned ?? named("__probe_ip");
+  const returnAddress = named("__probe_ret_ip");
+  let kind: ProbeKind = "tracepoint";
+  if (returned !== null) kind = "kretprobe";
+  else if (address !== null) kind = "kprobe";
+  else if (system === "ftrace" && (name === "print" || name === "bprint")) kind = "print";
+  const isCommon = (field: Field) => field.name.startsWith("common_");
+  return {
+    system,
+    name,
+    id,
+    kind,
+    fields: all.filter((field) => !isCommon(field) && field !== address && field !== returnAddress),
+    common: all.filter(isCommon),
+    address,
+    returnAddress,
+  };
+}
+
+function parseField(line: string): Field | null {
+  const [, locator, declared, offset, size, signed] = FIELD.exec(line) ?? [];
+  if (declared === undefined) return null;
+  const { type, name, isArray } = splitDeclaration(declared);
+  if (name === "") return null;
+  const bytes = Number(size);
+  const isInteger = !isArray && locator === undefined && [1, 2, 4, 8].includes(bytes);
+  const isText = /\bchar\b/.test(type) && !/\bunsigned\b/.test(type);
+  return {
+    name,
+    offset: Number(offset),
+    size: bytes,
+    // Kernels before 2.6.32 do not say.
+    signed: signed === "1",
+    place: locator === "__data_loc" ? "data_loc" : locator === "__rel_loc" ? "rel_loc" : "here",
+    content: isInteger ? "integer" : isText ? "text" : "bytes",
+  };
+}
+
+/** `char comm[16]`, `const char * fmt`, `u32 buf[]`; locators put the brackets before the name: `char[] name`. */
+function splitDeclaration(declaration: string): { type: string; name: string; isArray: boolean } {
+  const text = declaration.trimEnd();
+  const hasSuffix = text.endsWith("]");
+  const bare = hasSuffix ? text.slice(0, text.indexOf("[")).trimEnd() : text;
+  const nameStart = Math.max(bare.lastIndexOf(" "), bare.lastIndexOf("*"), bare.lastIndexOf("\t")) + 1;
+  const type = bare.slice(0, nameStart);
+  return { type, name: bare.slice(nameStart), isArray: hasSuffix || type.includes("[") };
+}
+
+/** How header_page lays out a ring-buffer page. */
+export interface PageHeader {
+  /** Bytes of a kernel `long`: the commit counter has this size. */
+  longSize: 4 | 8;
+  /** Bytes from the start of a page to its first record. */
+  dataOffset: number;
+}
+
+/** Reads the text of `events/header_page`. @returns null when it does not tell. */
+export function parsePageHeader(text: string): PageHeader | null {
+  const fields = text.split("\n").map((line) => (line.length > LONGEST_LINE ? null : parseField(line)));
+  const commit = fields.find((field) => field?.name === "commit");
+  const data = fields.find((field) => field?.name === "data");
+  if (commit?.offset !== 8 || (commit.size !== 4 && commit.size !== 8)) return null;
+  if (data?.offset !== 8 + commit.size) return null;
+  return { longSize: commit.size, dataOffset: data.offset };
+}

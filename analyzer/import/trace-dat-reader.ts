@@ -1,0 +1,200 @@
+/** Reads the events of a trace.dat: all CPUs of all buffers in one order. */
+
+import { parseKallsyms } from "./kallsyms.js";
+import { mergeByTime } from "./merge.js";
+import { StackTable } from "./stack-table.js";
+import { type Bytes, DamagedPart } from "./trace-dat-bytes.js";
+import { type MissingPages, type Pages, readCompressedPages, readRawPages } from "./trace-dat-chunks.js";
+import { CpuStream } from "./trace-dat-cpu.js";
+import { type CpuData, isSanePageSize, type Report, type TraceBuffer, type TraceDatFile } from "./trace-dat-file.js";
+import { RecordDecoder } from "./trace-dat-records.js";
+import {
+  type Diagnostic,
+  type Gap,
+  type Input,
+  type SourceFacts,
+  type SymbolTable,
+  type TraceItem,
+  type TraceReader,
+  UnreadableInput,
+  type Wants,
+} from "./trace-event.js";
+
+/** Clocks that count nanoseconds. Source: kernel/trace/trace.c, trace_clocks[]. */
+const TIME_CLOCKS = new Set(["local", "global", "uptime", "perf", "mono", "mono_raw", "boot", "tai", "tsc2nsec"]);
+
+/** Bytes of raw pages held at once: for all CPUs together, and at most for one. */
+const PIECES_BYTES = 16 << 20;
+const PIECE_BYTES = 1 << 20;
+
+export function makeTraceDatReader(
+  input: Input,
+  bytes: Bytes,
+  file: TraceDatFile,
+  diagnostics: Diagnostic[],
+  report: Report,
+): TraceReader {
+  const clock = file.buffers[0]?.clock ?? file.options.clock;
+  let symbols: SymbolTable | null | undefined;
+  const facts: SourceFacts = {
+    path: input.path,
+    format: file.version === 6 ? "trace.dat v6" : `trace.dat v7 (${file.compression})`,
+    clock,
+    clockIsTime: clock === null || TIME_CLOCKS.has(clock) || file.options.scale !== null,
+    kernel: file.options.kernel,
+    eventCount: 0,
+    cpus: new Map(),
+    gaps: [],
+    diagnostics,
+    listed: [],
+    /** Parsing takes about 100 ms, so it waits until something asks. */
+    get symbols() {
+      if (symbols === undefined) symbols = readSymbols(file, report);
+      return symbols;
+    },
+  };
+  return {
+    facts,
+    read: (wants) => readItems(bytes, file, facts, wants, report),
+    close: () => input.close(),
+  };
+}
+
+function readSymbols(file: TraceDatFile, report: Report): SymbolTable | null {
+  try {
+    return file.kallsyms === null ? null : parseKallsyms(file.kallsyms());
+  } catch (error) {
+    if (!(error instanceof DamagedPart)) throw error;
+    report("error", error.offset, `the kernel's symbols cannot be read: ${error.message}`);
+    return null;
+  }
+}
+
+async function* readItems(
+  bytes: Bytes,
+  file: TraceDatFile,
+  facts: SourceFacts,
+  wants: Wants,
+  report: Report,
+): AsyncGenerator<TraceItem[]> {
+  const { littleEndian, pageHeader } = file;
+  const formats = new Map(file.formats.map((format) => [format.id, format]));
+  const stacks = new StackTable(
+    (address) => facts.symbols?.locate(address) ?? { address, symbol: null, offset: null, module: null },
+    pageHeader.longSize,
+    littleEndian,
+  );
+  const onUnknown = (id: number) => report("warning", null, `records of event id ${id} have no format: left out`);
+  const decoder = new RecordDecoder({ formats, comms: file.comms, stacks, wants, onUnknown });
+  const streams = openStreams(bytes, file, decoder, report);
+
+  if (file.isRecovered) {
+    const gap = wholeGap("damaged", null, null);
+    facts.gaps.push(gap);
+    yield [gap];
+  }
+  yield* mergeByTime(streams);
+
+  for (const { cpu, recordCount, first, last, gaps } of streams) {
+    facts.eventCount += recordCount;
+    facts.gaps.push(...gaps);
+    if (first === null || last === null) continue;
+    const known = facts.cpus.get(cpu);
+    facts.cpus.set(cpu, {
+      first: known !== undefined && known.first < first ? known.first : first,
+      last: known !== undefined && known.last > last ? known.last : last,
+    });
+  }
+  facts.listed = file.formats.map(({ id, system, name, kind, fields }) => ({
+    system,
+    name,
+    kind,
+    fields: fields.map((field) => field.name),
+    fired: decoder.hasMet(id),
+  }));
+  const unplaced = unplacedLosses(file, facts.gaps);
+  facts.gaps.push(...unplaced);
+  if (unplaced.length > 0) yield unplaced;
+  if (facts.eventCount === 0) reportEmpty(facts, report);
+}
+
+function openStreams(bytes: Bytes, file: TraceDatFile, decoder: RecordDecoder, report: Report): CpuStream[] {
+  const { littleEndian, pageHeader, options } = file;
+  const toTime = (raw: bigint) => {
+    const scaled = options.scale === null ? raw : (raw * options.scale.mult) >> options.scale.shift;
+    return scaled + options.timeOffset;
+  };
+  const data = soundData(file, report);
+  const pieceBytes = Math.min(PIECE_BYTES, PIECES_BYTES / Math.max(1, data.length));
+  return data.map(({ buffer, cpuData }) => {
+    const pageSize = usablePageSize(buffer, file, report);
+    return new CpuStream({
+      cpu: cpuData.cpu,
+      layout: { ...pageHeader, pageSize, littleEndian },
+      pieces: openPieces(bytes, file, buffer, cpuData, pageSize, pieceBytes),
+      decoder,
+      toTime,
+      report,
+    });
+  });
+}
+
+function openPieces(
+  bytes: Bytes,
+  file: TraceDatFile,
+  buffer: TraceBuffer,
+  data: CpuData,
+  pageSize: number,
+  pieceBytes: number,
+): Iterator<Pages | MissingPages> {
+  if (!buffer.isCompressed) return readRawPages(bytes, data, pageSize, pieceBytes);
+  if (file.decompress !== null) return readCompressedPages(bytes, data, pageSize, file.littleEndian, file.decompress);
+  const message = `the data of CPU ${data.cpu} is compressed, the file does not say how`;
+  return [{ kind: "missing" as const, offset: data.offset, message }].values();
+}
+
+/** The data of all CPUs, lower CPUs first. Data that lies in another CPU's is left out: no recorder writes such. */
+function soundData(file: TraceDatFile, report: Report): { buffer: TraceBuffer; cpuData: CpuData }[] {
+  const all = file.buffers.flatMap((buffer) => buffer.cpus.map((cpuData) => ({ buffer, cpuData })));
+  let end = 0;
+  return all
+    .filter(({ cpuData }) => cpuData.size > 0)
+    .sort((a, b) => a.cpuData.offset - b.cpuData.offset)
+    .filter(({ cpuData: { cpu, offset, size } }) => {
+      const isSound = offset >= end;
+      if (isSound) end = offset + size;
+      else report("error", offset, `the data of CPU ${cpu} lies within that of another CPU: left out`);
+      return isSound;
+    })
+    .sort((a, b) => a.cpuData.cpu - b.cpuData.cpu);
+}
+
+function usablePageSize(buffer: TraceBuffer, file: TraceDatFile, report: Report): number {
+  if (isSanePageSize(buffer.pageSize)) return buffer.pageSize;
+  report("error", null, `buffer "${buffer.name}" has pages of ${buffer.pageSize} bytes; taken as ${file.pageSize}`);
+  return file.pageSize;
+}
+
+/** Losses that the kernel counted for CPUs on whose pages none is marked: nobody knows where they were. */
+function unplacedLosses(file: TraceDatFile, gaps: readonly Gap[]): Gap[] {
+  const placed = new Set(gaps.filter((gap) => gap.code === "lost-events").map((gap) => gap.cpu));
+  return [...file.options.losses]
+    .filter(([cpu]) => !placed.has(cpu))
+    .map(([cpu, lost]) => wholeGap("overwritten", cpu, lost));
+}
+
+function wholeGap(code: Gap["code"], cpu: number | null, lost: number | null): Gap {
+  return { kind: "gap", code, cpu, from: null, to: null, lost };
+}
+
+function reportEmpty(facts: SourceFacts, report: Report): void {
+  const damage = facts.diagnostics.find((diagnostic) => diagnostic.severity === "error");
+  if (damage === undefined) {
+    report("warning", null, "the file holds no events");
+    return;
+  }
+  const place = damage.offset === null ? "" : ` at byte ${damage.offset}`;
+  throw new UnreadableInput(
+    `${facts.path}: damaged${place} (${damage.message}) and without one event; record it again`,
+  );
+}

@@ -1,0 +1,143 @@
+/** Turns the records of a trace.dat into events, and says early which records nobody wants. */
+
+import type { EventFormat } from "./event-format.js";
+import { type RecordBytes, readAddress, readValue } from "./record-fields.js";
+import type { StackTable } from "./stack-table.js";
+import type { Nanoseconds, Probe, Stack, TraceEvent, Wants } from "./trace-event.js";
+
+/** What to do with the records of an event id. */
+export const ACTION = { UNMET: 0, SKIP: 1, DECODE: 2, KERNEL_STACK: 3, USER_STACK: 4 } as const;
+
+export interface RecordContext {
+  formats: ReadonlyMap<number, EventFormat>;
+  /** Task names by thread id. */
+  comms: ReadonlyMap<number, string>;
+  stacks: StackTable;
+  wants: Wants;
+  /** Called once for each event id that has no format. */
+  onUnknown(id: number): void;
+}
+
+export class RecordDecoder {
+  /** By event id; UNMET until `meet` was called. */
+  readonly actions = new Uint8Array(0x10000);
+  private readonly decoders: (EventDecoder | undefined)[] = [];
+  private readonly pidOffset: number;
+  private readonly flagsOffset: number;
+
+  constructor(private readonly context: RecordContext) {
+    const [format] = context.formats.values();
+    const offsetOf = (name: string) => format?.common.find((field) => field.name === name)?.offset;
+    this.pidOffset = offsetOf("common_pid") ?? 4;
+    this.flagsOffset = offsetOf("common_flags") ?? 2;
+  }
+
+  /** Decides what to do with an id at its first record. */
+  meet(id: number): number {
+    const { formats, onUnknown, stacks, wants } = this.context;
+    const format = formats.get(id);
+    let action: number = ACTION.SKIP;
+    if (format === undefined) onUnknown(id);
+    else if (format.system === "ftrace" && format.name === "kernel_stack") action = ACTION.KERNEL_STACK;
+    else if (format.system === "ftrace" && format.name === "user_stack") action = ACTION.USER_STACK;
+    else {
+      const decoder = new EventDecoder(format, stacks, wants);
+      this.decoders[id] = decoder;
+      if (decoder.mayBeWanted) action = ACTION.DECODE;
+    }
+    this.actions[id] = action;
+    return action;
+  }
+
+  hasMet(id: number): boolean {
+    return this.actions[id] !== ACTION.UNMET;
+  }
+
+  /** The wanted probe that a record belongs to, or null. */
+  probeOf(id: number, record: RecordBytes): Probe | null {
+    return this.decoders[id]!.probeOf(record);
+  }
+
+  decode(id: number, probe: Probe, record: RecordBytes, time: Nanoseconds, cpu: number): TraceEvent {
+    const tid = this.tidOf(record);
+    const { format } = this.decoders[id]!;
+    const returnAddress = format.returnAddress === null ? null : readAddress(record, format.returnAddress);
+    const flagsAt = record.start + this.flagsOffset;
+    return {
+      kind: "event",
+      probe,
+      time,
+      cpu,
+      tid,
+      comm: this.context.comms.get(tid) ?? (tid === 0 ? "<idle>" : ""),
+      flags: flagsAt < record.end ? record.view.getUint8(flagsAt) : null,
+      args: format.fields.map((field) => readValue(record, field)),
+      returnsTo: returnAddress === null ? null : this.context.stacks.locate(returnAddress),
+      stack: null,
+      nextOnCpu: null,
+    };
+  }
+
+  /** -1 where the record is too short to hold it. */
+  tidOf({ start, end, view, littleEndian }: RecordBytes): number {
+    const at = start + this.pidOffset;
+    return at + 4 <= end ? view.getInt32(at, littleEndian) : -1;
+  }
+
+  /** The stack of a kernel_stack record. */
+  stackOf(id: number, { start, end }: RecordBytes, words: Uint32Array): Stack | null {
+    const frames = this.context.formats.get(id)?.fields.find((field) => field.name === "caller");
+    if (frames === undefined || frames.offset % 4 !== 0 || start + frames.offset > end) return null;
+    return this.context.stacks.intern(words, (start + frames.offset) >>> 2, end >>> 2);
+  }
+}
+
+/** The probes of one event format: one, or for kprobe events one for each address that they sit on. */
+class EventDecoder {
+  private readonly probe: Probe | null = null;
+  private readonly byAddress = new Map<bigint, Probe | null>();
+  /** The address met last, as words: most events have a single one, and comparing words makes no bigint. */
+  private lastWords: [number, number] | null = null;
+  private lastProbe: Probe | null = null;
+
+  constructor(
+    readonly format: EventFormat,
+    private readonly stacks: StackTable,
+    private readonly wants: Wants,
+  ) {
+    if (format.address === null) this.probe = this.makeProbe(null);
+  }
+
+  get mayBeWanted(): boolean {
+    return this.format.address !== null || this.probe !== null;
+  }
+
+  probeOf(record: RecordBytes): Probe | null {
+    const { address } = this.format;
+    if (address === null) return this.probe;
+    const at = record.start + address.offset;
+    if (at + address.size > record.end) return null;
+    const first = record.view.getUint32(at, record.littleEndian);
+    const second = address.size === 8 ? record.view.getUint32(at + 4, record.littleEndian) : 0;
+    if (this.lastWords !== null && this.lastWords[0] === first && this.lastWords[1] === second) return this.lastProbe;
+    this.lastWords = [first, second];
+    this.lastProbe = this.probeAt(readAddress(record, address)!);
+    return this.lastProbe;
+  }
+
+  private probeAt(address: bigint): Probe | null {
+    let probe = this.byAddress.get(address);
+    if (probe === undefined) {
+      probe = this.makeProbe(address);
+      this.byAddress.set(address, probe);
+    }
+    return probe;
+  }
+
+  private makeProbe(address: bigint | null): Probe | null {
+    const { kind, system, name, fields } = this.format;
+    const at = address === null ? null : this.stacks.locate(address);
+    const probe: Probe = { kind, system, name, fields: fields.map((field) => field.name), at };
+    return this.wants(probe) ? probe : null;
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * Which probes a text holds, found by the bytes of name and location, and whether somebody wants them.
+ *
+ * A refused probe costs two hash lookups a line. The question is asked when an event's stack has been seen, for
+ * trace-cmd's text names the probed function nowhere else, and once more if the function becomes known only later.
+ */
+import { parseLocation } from "./text-stack.js";
+import type { CodeLocation, Probe, ProbeKind, Stack, Wants } from "./trace-event.js";
+
+/** Names, probed locations and field layouts of one of these that are told apart; only made-up input has more. */
+const MAX_NAMES = 65_536;
+const MAX_SITES = 65_536;
+const MAX_LAYOUTS = 256;
+
+/** What a name is to the reader, apart from being an event's. */
+type Role = "event" | "kernel-stack" | "user-stack" | "print";
+
+const ROLES: Record<string, Role> = {
+  kernel_stack: "kernel-stack",
+  "<stack": "kernel-stack",
+  user_stack: "user-stack",
+  "<user": "user-stack",
+  print: "print",
+  tracing_mark_write: "print",
+};
+
+/** A probe and the answer of whoever reads. */
+export class ProbeChoice {
+  private wanted: boolean | null = null;
+
+  constructor(
+    readonly probe: Probe,
+    private readonly site: ProbeSite,
+    private readonly wants: Wants,
+  ) {}
+
+  isRefused(): boolean {
+    if (this.wanted === null) {
+      this.wanted = this.wants(this.probe);
+      this.site.settle();
+    }
+    return !this.wanted;
+  }
+
+  wasRefused(): boolean {
+    return this.wanted === false;
+  }
+
+  askAgain(): void {
+    if (this.wanted === false) this.wanted = null;
+  }
+}
+
+/** A tracepoint, or one place where a probe event of this name was hit; several field layouts are several probes. */
+export class ProbeSite {
+  /** None of its layouts seen so far is wanted: its events need not be looked at. */
+  refused = false;
+  private readonly layouts = new Map<string, ProbeChoice>();
+
+  constructor(
+    readonly kind: ProbeKind,
+    private readonly name: string,
+    readonly at: CodeLocation | null,
+    private readonly wants: Wants,
+  ) {}
+
+  /** The probe of an event with these fields; null when there are more layouts than a real trace has. */
+  choose(fields: readonly string[]): ProbeChoice | null {
+    const key = fields.join(" ");
+    let choice = this.layouts.get(key);
+    if (!choice) {
+      if (this.layouts.size >= MAX_LAYOUTS) return null;
+      const probe = { kind: this.kind, system: null, name: this.name, fields, at: this.at };
+      choice = new ProbeChoice(probe, this, this.wants);
+      this.layouts.set(key, choice);
+    }
+    return choice;
+  }
+
+  settle(): void {
+    this.refused = [...this.layouts.values()].every((choice) => choice.wasRefused());
+  }
+
+  /** True when the place is known by its address only. */
+  isNameless(): boolean {
+    return this.at !== null && this.at.symbol === null && this.at.address !== null;
+  }
+
+  /** Takes the function's name over from a stack. */
+  setSymbol(symbol: string): void {
+    if (!this.at || !this.isNameless()) return;
+    this.at.symbol = symbol;
+    this.refused = false;
+    for (const choice of this.layouts.values()) choice.askAgain();
+  }
+}
+
+export class ProbeName {
+  readonly role: Role;
+  next: ProbeName | null = null;
+  /** Its lines that are no probe hits. */
+  readonly tracepoint: ProbeSite;
+  private readonly sites = new Map<number, ProbeSite>();
+
+  constructor(
+    readonly text: string,
+    readonly bytes: Buffer,
+    private readonly table: ProbeTable,
+  ) {
+    this.role = ROLES[text] ?? "event";
+    const print = this.role === "print";
+    this.tracepoint = new ProbeSite(print ? "print" : "tracepoint", print ? "print" : text, null, table.wants);
+  }
+
+  /** The site that a body belongs to: a tracepoint's unless the body begins with a probed location. */
+  site(buffer: Buffer, start: number, end: number): ProbeSite {
+    const first = buffer[start];
+    if (first !== 0x28 && first !== 0x5f) return this.tracepoint;
+    const hash = hashLocation(buffer, start, end);
+    if (hash === null) return this.tracepoint;
+    const known = this.sites.get(hash);
+    if (known) return known;
+    const site = this.table.newSite(this, buffer.toString("latin1", start, Math.min(end, start + MAX_LOCATION)));
+    if (site) this.sites.set(hash, site);
+    return site ?? this.tracepoint;
+  }
+}
+
+export class ProbeTable {
+  private readonly names = new Map<number, ProbeName>();
+  private nameCount = 0;
+  private siteCount = 0;
+  private readonly functions = new Map<bigint, { symbol: string | null; sites: ProbeSite[] }>();
+
+  constructor(readonly wants: Wants) {}
+
+  /** The name in `buffer[start, end)`; null when there are more names than a real trace has. */
+  find(buffer: Buffer, start: number, end: number, hash: number): ProbeName | null {
+    const first = this.names.get(hash);
+    for (let name = first ?? null; name; name = name.next) if (equals(name.bytes, buffer, start, end)) return name;
+    if (this.nameCount >= MAX_NAMES) return null;
+    this.nameCount++;
+    const bytes = Buffer.from(buffer.subarray(start, end));
+    const name = new ProbeName(bytes.toString("latin1"), bytes, this);
+    name.next = first ?? null;
+    this.names.set(hash, name);
+    return name;
+  }
+
+  /** The site of a body not met before; null when there are too many to remember. */
+  newSite(name: ProbeName, body: string): ProbeSite | null {
+    if (this.siteCount >= MAX_SITES) return null;
+    this.siteCount++;
+    const location = probedLocation(body);
+    if (!location) return name.tracepoint;
+    const site = new ProbeSite(location.kind, name.text, location.at, this.wants);
+    const address = location.at.address;
+    if (address !== null && site.isNameless()) {
+      const known = this.functions.get(address) ?? { symbol: null, sites: [] };
+      known.sites.push(site);
+      this.functions.set(address, known);
+      if (known.symbol !== null) site.setSymbol(known.symbol);
+    }
+    return site;
+  }
+
+  /**
+   * A kprobe's stack begins at the probed instruction (arm64) or one byte behind it (x86, int3): there the function
+   * stands by name. Return probes of the same address learn it, too.
+   */
+  learn(site: ProbeSite, stack: Stack): void {
+    const top = stack.frames[0];
+    const address = site.at?.address;
+    if (site.kind !== "kprobe" || !top?.symbol || top.address === null || address == null) return;
+    if (top.address !== address && top.address !== address + 1n) return;
+    const known = this.functions.get(address);
+    if (!known) return;
+    known.symbol = top.symbol;
+    for (const other of known.sites) other.setSymbol(top.symbol);
+  }
+}
+
+/** Longest `(RET+0x.. [MOD] <- FUNC)`: two names of KSYM_NAME_LEN. */
+const MAX_LOCATION = 1200;
+
+/** `(A)` or `(A <- B)`; with `trace-cmd report -R` the address fields by name. */
+const PARENTHESES = /^\((.+?)(?: <- (.+?))?\)/;
+const RAW_FIELDS = /^__probe_(?:ip=(?:0x)?([0-9a-f]+)|func=(?:0x)?([0-9a-f]+) __probe_ret_ip=(?:0x)?([0-9a-f]+))/;
+
+export interface ProbedLocation {
+  kind: "kprobe" | "kretprobe";
+  at: CodeLocation;
+  returnsTo: CodeLocation | null;
+  /** Characters that it takes in the body. */
+  length: number;
+}
+
+/**
+ * The location that a probe event's body begins with. null when the body is a tracepoint's, an eprobe's or (user
+ * addresses) a uprobe's. The kernel prints `(RETURN+0x1/0x2 <- FUNCTION)`, trace-cmd `(function <- return)`, both
+ * as bare hex.
+ */
+export function probedLocation(body: string): ProbedLocation | null {
+  const raw = RAW_FIELDS.exec(body);
+  if (raw) return toLocation(raw[1] ?? raw[2]!, raw[3], raw[0].length);
+  const match = PARENTHESES.exec(body);
+  if (!match) return null;
+  const [all, left, right] = match;
+  if (right !== undefined && isKernelStyle(left!)) return toLocation(right, left!, all.length);
+  return toLocation(left!, right, all.length);
+}
+
+function toLocation(at: string, returnsTo: string | undefined, length: number): ProbedLocation | null {
+  const location = parseLocation(at);
+  const known = location.symbol !== null && (returnsTo !== undefined || location.offset !== null);
+  if (!known && !isKernelAddress(at, location.address)) return null;
+  if (returnsTo === undefined) return { kind: "kprobe", at: location, returnsTo: null, length };
+  return { kind: "kretprobe", at: location, returnsTo: parseLocation(returnsTo), length };
+}
+
+function isKernelStyle(left: string): boolean {
+  return left.includes("+0x") || left.startsWith("0x");
+}
+
+/** 64-bit kernel addresses have the top bit set; of 32-bit ones only eight digits can be seen. */
+function isKernelAddress(text: string, address: bigint | null): boolean {
+  if (address === null) return false;
+  return address >= 0x8000_0000_0000_0000n || (address >= 0x8000_0000n && /^(?:0x)?[0-9a-f]{8}$/.test(text));
+}
+
+/** Hash of the probed side of a location; null when the parenthesis does not close or the body is no -R body. */
+function hashLocation(buffer: Buffer, start: number, end: number): number | null {
+  const stop = Math.min(end, start + MAX_LOCATION);
+  const raw = buffer[start] === 0x5f;
+  let kernel = buffer[start + 2] === 0x78;
+  let left = 0;
+  let hash = 0;
+  for (let at = start; at < stop; at++) {
+    const byte = buffer[at]!;
+    if (byte === 0x29 || (raw && byte === 0x20)) return kernel && left !== 0 ? hash : left || hash;
+    if (byte === 0x2b && left === 0) kernel = true;
+    if (byte === 0x3c && buffer[at + 1] === 0x2d && left === 0) {
+      left = hash || 1;
+      hash = 0x2d;
+    } else {
+      hash = Math.imul(hash ^ byte, 0x01000193);
+    }
+  }
+  return raw ? hash : null;
+}
+
+function equals(bytes: Buffer, buffer: Buffer, start: number, end: number): boolean {
+  if (bytes.length !== end - start) return false;
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] !== buffer[start + at]) return false;
+  return true;
+}

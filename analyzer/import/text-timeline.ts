@@ -1,0 +1,114 @@
+/**
+ * Puts items in time order and waits until each event knows what came after it.
+ *
+ * An event may leave when the next record of its CPU has been seen (`nextOnCpu`) and when `REORDER_RECORDS` more
+ * records of any CPU have, so that lines that go backwards a little (unsorted or concatenated captures) still find
+ * their place. One silent CPU must not hold back all others for ever: beyond `MAX_HELD` items the oldest leaves with
+ * `nextOnCpu` null, that is with a wider window than it had, which can only make a verdict weaker.
+ */
+import { toTime } from "./text-line.js";
+import type { ProbeChoice } from "./text-probes.js";
+import type { TraceEvent, TraceItem } from "./trace-event.js";
+
+const REORDER_RECORDS = 4096;
+const MAX_HELD = 65_536;
+/** Events of one CPU without a later record yet: more than one only where its clock went backwards. */
+const MAX_OPEN = 16;
+
+/** An item on its way; `item` is null once it has left or turned out to be unwanted. */
+export interface Held {
+  seconds: number;
+  nanos: number;
+  /** Number of the record, in file order, with which it came. */
+  record: number;
+  item: TraceItem | null;
+  /** An event until the next record of its CPU has been seen. */
+  waits: boolean;
+  /** Null for a gap. */
+  choice: ProbeChoice | null;
+}
+
+export class Timeline {
+  /** Items that came too late to be handed out in order. */
+  late = 0;
+  /** Events that left before the next record of their CPU was seen. */
+  unfollowed = 0;
+  private held: Held[] = [];
+  private head = 0;
+  private lastSeconds = Number.NEGATIVE_INFINITY;
+  private lastNanos = 0;
+
+  /** Puts an item at its time, behind those of the same time. */
+  add(held: Held): void {
+    let low = this.head;
+    let high = this.held.length;
+    const last = this.held[high - 1];
+    if (last && isBefore(held, last)) {
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (isBefore(held, this.held[middle]!)) high = middle;
+        else low = middle + 1;
+      }
+    }
+    if (held.seconds < this.lastSeconds || (held.seconds === this.lastSeconds && held.nanos < this.lastNanos)) {
+      this.late++;
+    }
+    if (high === this.held.length) this.held.push(held);
+    else this.held.splice(high, 0, held);
+  }
+
+  /** Hands out what may leave after `records` records; everything when the input has ended. */
+  take(records: number, ended: boolean): TraceItem[] {
+    const items: TraceItem[] = [];
+    for (; this.head < this.held.length; this.head++) {
+      const held = this.held[this.head]!;
+      if (!ended && held.item !== null) {
+        if (records - held.record < REORDER_RECORDS) break;
+        if (held.waits) {
+          if (this.held.length - this.head <= MAX_HELD) break;
+          this.unfollowed++;
+        }
+      }
+      if (held.choice?.isRefused()) held.item = null;
+      if (held.item === null) continue;
+      this.lastSeconds = held.seconds;
+      this.lastNanos = held.nanos;
+      items.push(held.item);
+      held.item = null;
+    }
+    if (this.head > 1024 && this.head * 2 > this.held.length) {
+      this.held = this.held.slice(this.head);
+      this.head = 0;
+    }
+    return items;
+  }
+}
+
+/** The events of one CPU whose next record is still to come. */
+export class OpenEvents {
+  private open: Held[] = [];
+
+  add(held: Held): void {
+    if (this.open.length === MAX_OPEN) this.open.shift()!.waits = false;
+    this.open.push(held);
+  }
+
+  /** A record of this CPU at this time: closes what came before it. */
+  follow(seconds: number, nanos: number): void {
+    if (this.open.length === 0) return;
+    const time = toTime(seconds, nanos);
+    this.open = this.open.filter((held) => {
+      const event = held.item as TraceEvent | null;
+      // A clock that went back: this record lies before the event, a later one will follow it.
+      if (event !== null && event.time > time) return true;
+      held.waits = false;
+      if (held.choice?.isRefused()) held.item = null;
+      else if (event !== null) event.nextOnCpu = time;
+      return false;
+    });
+  }
+}
+
+function isBefore(a: Held, b: Held): boolean {
+  return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanos < b.nanos);
+}

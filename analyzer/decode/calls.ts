@@ -31,6 +31,11 @@ export class Calls {
     return null;
   }
 
+  /** The open calls of every task. */
+  all(): Iterable<readonly Call[]> {
+    return this.#open.values();
+  }
+
   /** Opens a call; those that the event's stack shows to have ended without a return are dropped. */
   enter(event: TraceEvent, call: Call): void {
     const key = contextKey(event);
@@ -61,11 +66,6 @@ export class Calls {
       return call;
     }
     return null;
-  }
-
-  /** Forgets a task's calls: it has ended, or is known to be outside of all of them. */
-  forget(event: TraceEvent): void {
-    this.#open.delete(contextKey(event));
   }
 }
 

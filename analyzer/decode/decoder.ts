@@ -1,10 +1,13 @@
 /** TraceEvents in, operations on objects out: the only place where events get their meaning. */
 import type { Catalog, CataloguedFunction } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry, Condition, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
-import type { Probe, SymbolTable, TraceEvent } from "../import/trace-event.js";
+import type { Probe, Stack, SymbolTable, TraceEvent } from "../import/trace-event.js";
 import { Calls } from "./calls.js";
 import { type Interpretation, interpret, isPointerLike, withoutCloneSuffix } from "./interpret.js";
 import type { AuditEvent, Call, CounterRead, ObjectKey, Operation, Outcome, Signal } from "./operation.js";
+
+/** More distinct stacks than a recording of these classes has; bounds memory on hostile input. */
+const MAX_STACKS = 4096;
 
 const DELTA: Partial<Record<Effect, number>> = { get: 1, put: -1 };
 
@@ -23,6 +26,10 @@ export class Decoder {
   readonly #symbols: (source: number) => SymbolTable | null;
   readonly #uses = new Map<Probe, ProbeUse>();
   readonly #interpretations = new Map<Probe, Interpretation>();
+  /** Functions of which a return has been seen: their calls are worth waiting for. */
+  readonly #returnsSeen = new Set<string>();
+  /** Distinct stacks of wanted events: what they show is active though no probe is on it. */
+  readonly stacks = new Set<Stack>();
   /** Last site hit per task, to recognise a second tracer's probe on the same instruction. */
   readonly #lastSite = new Map<string, { probes: Probe[]; time: bigint; operation: Operation }>();
 
@@ -49,19 +56,47 @@ export class Decoder {
       use = { probe: event.probe, interpretation: this.#interpret(event.probe), hits: 1, first: event, last: event };
       this.#uses.set(event.probe, use);
     }
+    if (event.stack && this.stacks.size < MAX_STACKS) this.stacks.add(event.stack);
     const meaning = use.interpretation;
+    if (meaning.role === "return") {
+      this.#returnsSeen.add(meaning.function.name);
+      return this.#return(event, meaning);
+    }
+    const signals = this.#giveUpWaiting(this.calls.of(event));
     switch (meaning.role) {
       case "entry":
-        return this.#entry(event, meaning);
-      case "return":
-        return this.#return(event, meaning);
+        signals.push(...this.#entry(event, meaning));
+        break;
       case "site":
-        return this.#site(event, meaning);
+        signals.push(...this.#site(event, meaning));
+        break;
       case "tracepoint":
-        return this.#tracepoint(event, meaning);
-      default:
-        return [];
+        signals.push(...this.#tracepoint(event, meaning));
+        break;
     }
+    return signals;
+  }
+
+  /** The trace is over: calls that never returned in it. */
+  finish(): Signal[] {
+    return [...this.calls.all()].flatMap((stack) => this.#giveUpWaiting(stack, true));
+  }
+
+  /**
+   * The task goes on and no return of such a call has ever been seen: nobody records it, so the result stays unknown.
+   * Should a return come after all, it still decides.
+   */
+  #giveUpWaiting(open: readonly Call[], all = false): Signal[] {
+    const signals: Signal[] = [];
+    for (const call of open) {
+      if (!all && this.#returnsSeen.has(call.function.name)) continue;
+      for (const operation of call.operations) {
+        if (operation.outcome !== "pending") continue;
+        operation.outcome = "unknown";
+        signals.push({ kind: "update", operation, what: "outcome" });
+      }
+    }
+    return signals;
   }
 
   #interpret(probe: Probe): Interpretation {
@@ -122,7 +157,7 @@ export class Decoder {
     for (const operation of call?.operations ?? []) {
       operation.returned = event;
       operation.result = result;
-      if (operation.outcome !== "pending") continue;
+      if (operation.outcome !== "pending" && operation.outcome !== "unknown") continue;
       operation.outcome = outcomeOf(conditionOf(known, operation), value, result);
       signals.push({ kind: "update", operation, what: "outcome" });
     }

@@ -111,6 +111,8 @@ export interface SymbolTable {
   locate(address: Address): CodeLocation;
   /** Name and module of the symbol nearest below an address, of any type: for data such as ops tables. */
   nearest(address: Address): { symbol: string; offset: bigint; module: string | null } | null;
+  /** Whether the kernel has a text symbol of this name, clone suffixes left aside. */
+  has(symbol: string): boolean;
   /** Lowest and highest symbol address of each module. */
   modules(): ReadonlyMap<string, { start: Address; end: Address }>;
 }

@@ -26,7 +26,7 @@ export interface CounterLedger {
   settle(event: AuditEvent | null): void;
   /** Value when nothing is in flight, where it is certain. */
   value(): number | null;
-  /** Least and greatest value that the counter may have now; null when nothing is known. */
+  /** Least and greatest value that the counter has once all windows are closed; null when nothing is known. */
   range(): { least: number; greatest: number } | null;
   forgetValue(): void;
   readonly breaks: readonly LedgerBreak[];
@@ -67,8 +67,6 @@ export class Ledger implements CounterLedger {
   /** null until the first value is known. */
   #states: State[] | null;
   #open: Open[] = [];
-  /** Reads by position only; dropped as soon as one does not fit. */
-  #guessing = true;
   /** Operation that brought the counter to `unused` or below, while it is there. */
   #reachedUnused: Operation | null = null;
   #lastRetired: Operation | null = null;
@@ -154,8 +152,9 @@ export class Ledger implements CounterLedger {
       let up = 0;
       for (const [index, open] of this.#open.entries()) {
         if ((state.applied & (1 << index)) !== 0) continue;
-        if (open.operation.delta < 0) down += open.operation.delta;
-        else up += open.operation.delta;
+        const { delta } = open.operation;
+        if (!open.maybe || delta < 0) down += delta;
+        if (!open.maybe || delta > 0) up += delta;
       }
       least = Math.min(least, state.value + down);
       greatest = Math.max(greatest, state.value + up);
@@ -183,7 +182,9 @@ export class Ledger implements CounterLedger {
 
   #usableRead(operation: Operation): number | null {
     const read = operation.read;
-    if (read === null || (read.guess && !this.#guessing)) return null;
+    if (read === null) return null;
+    // A register that is not the counter at all may hold anything: only what a live object can have is taken.
+    if (read.guess && read.value <= this.#unused && operation.delta !== 0) return null;
     return read.value;
   }
 
@@ -210,10 +211,6 @@ export class Ledger implements CounterLedger {
     for (const state of this.#states) this.#explain(state, 0, read, except, kept);
     if (kept.length > 0) {
       this.#states = unique(kept);
-      return null;
-    }
-    if (operation.read?.guess === true) {
-      this.#guessing = false;
       return null;
     }
     const expected = [...new Set(this.#states.map((state) => state.value))].sort((a, b) => a - b);

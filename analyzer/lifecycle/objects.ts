@@ -48,7 +48,20 @@ export interface Applied {
   afterDestroy: boolean;
 }
 
+/** What all lives of a class so far leave open: the ground that its coverage stands on. */
+export interface LivesSummary {
+  lives: number;
+  /** Breaks in all ledgers, and the first life that has one. */
+  breaks: number;
+  broken: KernelObject | null;
+  /** The first life with operations whose counter was not read. */
+  unread: KernelObject | null;
+  /** The first life that reached its unused value and was not seen to be destroyed. */
+  endUnseen: KernelObject | null;
+}
+
 export class ObjectTracker {
+  readonly #summaries = new Map<string, LivesSummary>();
   readonly #byClass = new Map<string, Map<ObjectKey, KernelObject>>();
   #lastId = 0;
 
@@ -67,6 +80,36 @@ export class ObjectTracker {
     }
   }
 
+  /** All lives are over: counts in the last one of each key. Call once. */
+  finish(): void {
+    for (const object of this.all()) {
+      object.ledger?.settle(null);
+      this.#summarise(object);
+    }
+  }
+
+  summary(entry: ClassEntry): LivesSummary {
+    let summary = this.#summaries.get(entry.class);
+    if (!summary) {
+      summary = { lives: 0, breaks: 0, broken: null, unread: null, endUnseen: null };
+      this.#summaries.set(entry.class, summary);
+    }
+    return summary;
+  }
+
+  #summarise(object: KernelObject): void {
+    const summary = this.summary(object.class);
+    summary.lives++;
+    const ledger = object.ledger;
+    if (ledger === null) return;
+    if (ledger.breaks.length > 0) {
+      summary.breaks += ledger.breaks.length;
+      summary.broken ??= object;
+    }
+    if (ledger.unread > 0) summary.unread ??= object;
+    if (ledger.reachedUnused !== null && object.state !== "destroyed") summary.endUnseen ??= object;
+  }
+
   /** Takes an operation with a known object; `losses` is how many losses the audit has met so far. */
   apply(operation: Operation, losses: number): Applied {
     const key = operation.object;
@@ -76,6 +119,7 @@ export class ObjectTracker {
     if (known) this.#meetLosses(known, losses);
     if (!known || this.#beginsNewLife(known, operation)) {
       if (known?.state === "alive") known.state = "replaced";
+      if (known) this.#summarise(known);
       const object = this.#begin(operation, key, (known?.generation ?? 0) + 1, losses);
       objects.set(key, object);
       const step = counts(operation) ? (object.ledger?.take(operation) ?? null) : null;

@@ -36,6 +36,8 @@ export class Owners {
   /** Instances whose exit function was entered, with no return seen yet. */
   #ending: { owner: Owner; operation: Operation; task: string }[] = [];
   readonly #onEnd: OwnerEnded;
+  /** Modules that were loaded or unloaded within the trace. */
+  readonly changed = new Set<string>();
 
   constructor(onEnd: OwnerEnded) {
     this.#onEnd = onEnd;
@@ -80,6 +82,7 @@ export class Owners {
     const name = String(operation.object);
     const event = operation.event;
     const task = contextKey(event);
+    if (operation.effect === "create" || operation.effect === "destroy") this.changed.add(name);
     if (operation.effect === "create") {
       const before = this.#modules.get(name);
       if (before && before.ended === null) this.#end(before, operation, event);

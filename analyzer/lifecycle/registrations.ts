@@ -70,6 +70,11 @@ export class Registrations {
     if (operation.key === null) return null;
     const table = this.#table(operation.class);
     const before = table.get(operation.key) ?? null;
+    if (before?.registered === operation) {
+      // Taken in without its result, which has come now.
+      before.confirmed = operation.outcome === "done";
+      return null;
+    }
     if (before) before.end = "superseded";
     const name = `${operation.class.class}/${operation.key}`;
     const generation = (this.#generations.get(name) ?? 0) + 1;
@@ -98,6 +103,9 @@ export class Registrations {
 
   /** A register was refused; `others` are owners of its kind that are up besides its own. */
   refuse(operation: Operation, owner: Owner | null, others: readonly Owner[]): Refusal {
+    const mistaken = operation.key === null ? null : this.live(operation.class, operation.key);
+    // Taken in before its result was known.
+    if (mistaken?.registered === operation) this.#table(operation.class).delete(mistaken.key);
     this.#failed.push({ operation, owner });
     if (this.#failed.length > 256) this.#failed.shift();
     const errors = (operation.class.table?.duplicate_errors ?? []).map((name) => -(ERRNO[name] ?? 0));

@@ -3,6 +3,7 @@
  * whoever observes. Does no I/O and cannot fail; what was not seen is left open, never guessed.
  */
 import type { Catalog } from "../../collectors/catalog/catalog.js";
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, Call, Operation, Signal } from "../decode/operation.js";
 import type { CodeLocation, Gap, SymbolTable } from "../import/trace-event.js";
 import type { LedgerStep } from "./ledger.js";
@@ -72,7 +73,7 @@ export class World {
 
   /** The trace is over: what is still in flight settles. */
   finish(): void {
-    for (const object of this.objects.all()) object.ledger?.settle(null);
+    this.objects.finish();
   }
 
   /** The owner that a registration made by this operation belongs to. */
@@ -206,8 +207,11 @@ export class World {
     return null;
   }
 
-  /** Class by id, for those who hold an id only. */
-  classOf(id: string) {
+  classes(): Iterable<ClassEntry> {
+    return this.#catalog.classes.values();
+  }
+
+  classOf(id: string): ClassEntry | undefined {
     return this.#catalog.classes.get(id);
   }
 }

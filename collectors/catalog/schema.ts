@@ -72,6 +72,8 @@ export const classSchema = z.strictObject({
   kind: z.enum(["counted", "object", "entry", "instance"]),
   /** Module that the functions live in. */
   module: z.string().optional(),
+  /** Modules whose load and unload are sure to change objects of this class. */
+  loaded_by: z.array(z.string()).default([]),
   struct: identifier.optional(),
   /** Argument names by which recordings call the object. */
   names: z.array(identifier).optional(),
@@ -96,6 +98,8 @@ export const classSchema = z.strictObject({
       /** What the table does with a key it has already. */
       duplicate: z.enum(["refused", "accepted"]),
       duplicate_errors: z.array(z.string()).default([]),
+      /** Set when the same error has other causes: without a known entry in the way it proves nothing. */
+      duplicate_error_ambiguous: z.string().optional(),
       /** Module that the table is part of: its unload ends all entries. */
       home: z.string(),
       /** Class of the instance whose end must end the entry; `module`: the module that registered it. */

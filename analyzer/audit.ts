@@ -1,0 +1,177 @@
+/**
+ * One audit from end to end: sources are read, decoded, followed and judged, and everything found is handed to a
+ * recorder (the store). Data flows one way (design, section 3).
+ */
+import type { Catalog } from "../collectors/catalog/catalog.js";
+import { Decoder } from "./decode/decoder.js";
+import type { AuditEvent } from "./decode/operation.js";
+import { openTrace } from "./import/registry.js";
+import { readTimeline } from "./import/timeline.js";
+import {
+  type CodeLocation,
+  type Probe,
+  type SourceFacts,
+  type SymbolTable,
+  type TraceReader,
+  UnreadableInput,
+  type Wants,
+} from "./import/trace-event.js";
+import { type Coverage, CoverageObserver, judgeCoverage } from "./lifecycle/coverage.js";
+import { type Observer, World } from "./lifecycle/world.js";
+import type { Finding } from "./rules/finding.js";
+import { collectFindings, watchAll } from "./rules/index.js";
+import type { RuleContext } from "./rules/rule.js";
+
+export interface AuditOptions {
+  catalog: Catalog;
+  /** Classes to judge; null: all that the trace touches. */
+  classes: readonly string[] | null;
+  /** Called now and then with the number of events read so far. */
+  progress?: (events: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Takes down what an audit reads and finds. Observes the lifecycles, too. */
+export interface Recorder extends Observer {
+  /** An event that matters to a class, in order; its stack and probe come with it. */
+  event(event: AuditEvent): void;
+}
+
+export interface AuditOutcome {
+  sources: SourceFacts[];
+  /** Events per source that matter to a class and count (copies in another source left out). */
+  relevant: number[];
+  world: World;
+  decoder: Decoder;
+  findings: Finding[];
+  coverage: Coverage[];
+}
+
+/**
+ * Audits traces of one machine.
+ * @throws UnreadableInput when an input cannot be read at all.
+ */
+export async function runAudit(
+  paths: readonly string[],
+  options: AuditOptions,
+  recorder: Recorder | null,
+): Promise<AuditOutcome> {
+  const readers = await openAll(paths);
+  try {
+    return await auditReaders(readers, options, recorder);
+  } finally {
+    for (const reader of readers) reader.close();
+  }
+}
+
+/** Audits readers that are open already (`runAudit` opens files by their content). */
+export async function auditReaders(
+  readers: readonly TraceReader[],
+  options: AuditOptions,
+  recorder: Recorder | null,
+): Promise<AuditOutcome> {
+  const sources = readers.map((reader) => reader.facts);
+  const symbols = symbolsOf(sources);
+  const decoder = new Decoder(options.catalog, symbols);
+  const world = new World(options.catalog, symbols);
+  const observed = new CoverageObserver();
+  const seen = new LastSeen();
+  let end = 0n;
+  const context: RuleContext = {
+    world,
+    decoder,
+    gaps: world.gaps,
+    symbols,
+    lastSeen: (tid, cpu) => seen.at(tid, cpu),
+    end: () => sources.reduce((latest, facts) => lastOf(facts, latest), end),
+  };
+  const watches = watchAll(context);
+  for (const observer of [observed, ...(recorder ? [recorder] : []), ...watches]) world.observe(observer);
+
+  const relevant = readers.map(() => 0);
+  const locations = new Map<string, CodeLocation>();
+  let id = 0;
+  for await (const batch of readTimeline(readers, (source) => wantsOf(decoder, locations, sources[source]))) {
+    for (const { source, item } of batch) {
+      if (item.kind === "gap") {
+        world.lose(item);
+        continue;
+      }
+      const event: AuditEvent = Object.assign(item, { id: ++id, source });
+      relevant[source] = (relevant[source] ?? 0) + 1;
+      end = item.time;
+      seen.note(event);
+      recorder?.event(event);
+      const signals = decoder.decode(event);
+      for (const signal of signals) {
+        if (signal.kind === "operation") observed.decoded(signal.operation);
+      }
+      world.apply(event, signals);
+    }
+    options.signal?.throwIfAborted();
+    options.progress?.(sources.reduce((sum, facts) => sum + facts.eventCount, 0));
+  }
+  const last = decoder.finish();
+  const lastEvent = seen.event;
+  if (lastEvent) world.apply(lastEvent, last);
+  world.finish();
+  const findings = collectFindings(watches);
+  const coverage = judgeCoverage({ catalog: options.catalog, decoder, world, observed, sources, classes: options.classes });
+  return { sources, relevant, world, decoder, findings, coverage };
+}
+
+async function openAll(paths: readonly string[]): Promise<TraceReader[]> {
+  const readers: TraceReader[] = [];
+  try {
+    for (const path of paths) readers.push(await openTrace(path));
+  } catch (error) {
+    for (const reader of readers) reader.close();
+    throw error;
+  }
+  if (readers.length === 0) throw new UnreadableInput("no trace was named; say which file to analyze");
+  return readers;
+}
+
+/** Symbols of a source, or of another one of the same machine where it has none. */
+function symbolsOf(sources: readonly SourceFacts[]): (source: number) => SymbolTable | null {
+  return (source) => sources[source]?.symbols ?? sources.find((facts) => facts.symbols)?.symbols ?? null;
+}
+
+/**
+ * What the decoder wants of a source. A probe whose function the source does not tell is taken for the one of the
+ * same name in a source that does.
+ */
+function wantsOf(decoder: Decoder, locations: Map<string, CodeLocation>, facts: SourceFacts | undefined): Wants {
+  return (probe: Probe) => {
+    const name = `${probe.kind}/${probe.name}`;
+    if (probe.at?.symbol != null) {
+      if (facts?.symbols && !locations.has(name)) locations.set(name, probe.at);
+    } else if (probe.at) {
+      probe.at = locations.get(name) ?? probe.at;
+    }
+    return decoder.wants(probe);
+  };
+}
+
+function lastOf(facts: SourceFacts, latest: bigint): bigint {
+  let last = latest;
+  for (const span of facts.cpus.values()) if (span.last > last) last = span.last;
+  return last;
+}
+
+/** When each task was last seen on each CPU. */
+class LastSeen {
+  readonly #times = new Map<number, Map<number, bigint>>();
+  event: AuditEvent | null = null;
+
+  note(event: AuditEvent): void {
+    this.event = event;
+    const cpus = this.#times.get(event.tid);
+    if (cpus) cpus.set(event.cpu, event.time);
+    else this.#times.set(event.tid, new Map([[event.cpu, event.time]]));
+  }
+
+  at(tid: number, cpu: number): bigint | null {
+    return this.#times.get(tid)?.get(cpu) ?? null;
+  }
+}

@@ -1,0 +1,342 @@
+/**
+ * How completely each class was seen, and why not (design, section 8.1). Not seeing something is a fact about the
+ * recording, never about the kernel: it lowers verdicts and is told, it accuses nobody.
+ */
+import type { Catalog } from "../../collectors/catalog/catalog.js";
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import type { Decoder, ProbeUse } from "../decode/decoder.js";
+import { withoutCloneSuffix } from "../decode/interpret.js";
+import type { AuditEvent, Operation } from "../decode/operation.js";
+import type { Gap, SourceFacts } from "../import/trace-event.js";
+import type { KernelObject } from "./objects.js";
+import type { Observer, World } from "./world.js";
+
+/** Why a class was not seen completely. A closed list. */
+export type ReasonCode =
+  | "by-holders"
+  | "damaged"
+  | "function-unknown"
+  | "inlined"
+  | "lost-events"
+  | "no-effect-seen"
+  | "no-object"
+  | "no-values"
+  | "not-probed"
+  | "probe-never-fired"
+  | "result-unknown"
+  | "seen-in-stacks"
+  | "started-late"
+  | "unseen-change"
+  | "unseen-end"
+  | "unseen-unregister";
+
+export interface Reason {
+  code: ReasonCode;
+  text: string;
+  /** Event name of the probe that the reason is about; null for one that is about no single probe. */
+  probe: string | null;
+}
+
+export type CoverageState = "complete" | "partial" | "blind" | "absent";
+
+export interface Coverage {
+  class: ClassEntry;
+  state: CoverageState;
+  judged: boolean;
+  reasons: Reason[];
+  /** An effect on an object, an entry or an instance of the class was seen. */
+  effects: number;
+}
+
+/** Collects what coverage is told by while the trace is read. */
+export class CoverageObserver implements Observer {
+  readonly effects = new Map<string, number>();
+  readonly #withoutObject = new Map<string, Operation>();
+  readonly #late = new Map<string, KernelObject>();
+  readonly #replaced = new Map<string, KernelObject>();
+  readonly #unknownResult = new Map<string, Operation>();
+  readonly #unmatched = new Map<string, Operation>();
+  readonly #displaced = new Map<string, Operation>();
+
+  operation(operation: Operation, object: KernelObject): void {
+    this.count(operation);
+    if (operation.event === object.first.event && object.generation >= 1) this.#checkStart(object);
+  }
+
+  /** Every decoded operation passes here, those without a known object included. */
+  decoded(operation: Operation): void {
+    if (operation.holder !== null || operation.class.kind === "entry" || operation.class.kind === "instance") {
+      this.count(operation);
+    } else if (operation.object === null) {
+      this.count(operation);
+      if (!this.#withoutObject.has(operation.class.class)) this.#withoutObject.set(operation.class.class, operation);
+    }
+  }
+
+  updated(operation: Operation): void {
+    if (operation.outcome === "unknown") this.noteUnknown(operation);
+  }
+
+  noteUnknown(operation: Operation): void {
+    if (!this.#unknownResult.has(operation.class.class)) this.#unknownResult.set(operation.class.class, operation);
+  }
+
+  replaced(object: KernelObject): void {
+    if (object.class.class !== "module") this.#replaced.set(object.class.class, object);
+  }
+
+  registered(entry: { class: ClassEntry }, before: { registered: Operation } | null): void {
+    if (before && !this.#displaced.has(entry.class.class)) this.#displaced.set(entry.class.class, before.registered);
+  }
+
+  unmatched(unmatched: { operation: Operation }): void {
+    const name = unmatched.operation.class.class;
+    if (!this.#unmatched.has(name)) this.#unmatched.set(name, unmatched.operation);
+  }
+
+  count(operation: Operation): void {
+    const name = operation.class.class;
+    this.effects.set(name, (this.effects.get(name) ?? 0) + 1);
+  }
+
+  #checkStart(object: KernelObject): void {
+    const counter = object.class.counter;
+    if (!counter || object.class.class === "module") return;
+    const first = object.ledger?.first ?? null;
+    if (object.created === null && first !== counter.initial && !this.#late.has(object.class.class)) {
+      this.#late.set(object.class.class, object);
+    }
+  }
+
+  /** What the events themselves show of gaps in a class, apart from probes and losses. */
+  reasons(entry: ClassEntry): Reason[] {
+    const name = entry.class;
+    const reasons: Reason[] = [];
+    const say = (code: ReasonCode, text: string, operation: Operation | null) =>
+      reasons.push({ code, text, probe: operation?.event.probe.name ?? null });
+    const withoutObject = this.#withoutObject.get(name);
+    if (withoutObject) say("no-object", `${withoutObject.function} is recorded without the object it is about`, withoutObject);
+    const late = this.#late.get(name);
+    if (late && late.ledger !== null) {
+      if (late.ledger.first === null) {
+        say("no-values", `${late.first.function} is recorded without the counter's value`, late.first);
+      } else {
+        say("started-late", `a ${entry.title} was there before the trace: its counter is first read as ${late.ledger.first}`, late.first);
+      }
+    }
+    const replaced = this.#replaced.get(name);
+    if (replaced) say("unseen-end", `a ${entry.title} ended unseen: another one has its address`, replaced.last);
+    const unknown = this.#unknownResult.get(name);
+    if (unknown) say("result-unknown", `the result of ${unknown.function} is not recorded`, unknown);
+    const unmatched = this.#unmatched.get(name);
+    if (unmatched) say("started-late", `${unmatched.function} ended an entry whose register was not seen`, unmatched);
+    const displaced = this.#displaced.get(name);
+    if (displaced) say("unseen-unregister", `an entry was registered anew without its unregister being seen`, displaced);
+    return reasons;
+  }
+}
+
+export interface CoverageInput {
+  catalog: Catalog;
+  decoder: Decoder;
+  world: World;
+  observed: CoverageObserver;
+  sources: readonly SourceFacts[];
+  /** Classes to judge; null: all that are not absent. */
+  classes: readonly string[] | null;
+}
+
+/** The verdict on what was seen, one per class of the catalog. */
+export function judgeCoverage(input: CoverageInput): Coverage[] {
+  const uses = [...input.decoder.uses];
+  const stackFunctions = functionsInStacks(input);
+  return [...input.catalog.classes.values()].map((entry) => {
+    const effects = input.observed.effects.get(entry.class) ?? 0;
+    const state = effects > 0 ? seen(entry, input, uses) : unseen(entry, input, stackFunctions, uses);
+    const judged = input.classes ? input.classes.includes(entry.class) : state.state !== "absent";
+    return { class: entry, effects, judged, ...state };
+  });
+}
+
+function unseen(
+  entry: ClassEntry,
+  input: CoverageInput,
+  stackFunctions: ReadonlySet<string>,
+  uses: readonly ProbeUse[],
+): { state: CoverageState; reasons: Reason[] } {
+  const active = entry.loaded_by.find((name) => input.world.owners.changed.has(name));
+  if (active !== undefined) {
+    const text = `${active} was loaded or unloaded, which changes this class, and no event shows how`;
+    const reasons: Reason[] = [{ code: "no-effect-seen", text, probe: null }];
+    return { state: "blind", reasons: [...reasons, ...unknownFunctions(uses), ...neverFired(entry, input, uses)] };
+  }
+  const functions = [...Object.keys(entry.functions), ...Object.keys(entry.sites)];
+  const inStack = functions.find((name) => stackFunctions.has(name));
+  if (inStack === undefined) return { state: "absent", reasons: [] };
+  const text = `${inStack} appears in stacks only: no probe is on this class`;
+  return { state: "absent", reasons: [{ code: "seen-in-stacks", text, probe: null }] };
+}
+
+function seen(
+  entry: ClassEntry,
+  input: CoverageInput,
+  uses: readonly ProbeUse[],
+): { state: CoverageState; reasons: Reason[] } {
+  const reasons = lossReasons(input.world.gaps, input.sources);
+  reasons.push(...input.observed.reasons(entry));
+  if (entry.counter) reasons.push(...counterReasons(entry, input, uses));
+  // Where the counter itself was read from first to last, a probe more would show nothing new.
+  if (!entry.counter || reasons.length > 0) reasons.push(...probeReasons(entry, input, uses));
+  return { state: reasons.length === 0 ? "complete" : "partial", reasons };
+}
+
+function lossReasons(gaps: readonly Gap[], sources: readonly SourceFacts[]): Reason[] {
+  if (gaps.length === 0) return [];
+  const lost = gaps.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
+  const code = gaps.some((gap) => gap.code === "damaged") ? "damaged" : "lost-events";
+  const where = sources.length === 1 ? "the trace" : "a trace";
+  const count = lost > 0 ? `${lost} events` : "events";
+  const places = gaps.length === 1 ? "one place" : `${gaps.length} places`;
+  return [{ code, text: `${where} says that ${count} are missing, in ${places}`, probe: null }];
+}
+
+/** What keeps a counter's ledger from being exact from creation to destruction. */
+function counterReasons(entry: ClassEntry, input: CoverageInput, uses: readonly ProbeUse[]): Reason[] {
+  const reasons: Reason[] = [];
+  const { broken, breaks, unread, endUnseen } = input.world.objects.summary(entry);
+  const first = broken?.ledger?.breaks[0];
+  if (first) {
+    const [expected] = first.expected;
+    const more = breaks > 1 ? ` (and ${breaks - 1} more such)` : "";
+    const text = `the counter changed unseen: ${expected} was due, then ${first.read} was read${more}`;
+    reasons.push({ code: "unseen-change", text, probe: first.operation.event.probe.name });
+  }
+  if (unread && !reasons.some((reason) => reason.code === "no-values")) {
+    const text = `${unread.first.function} is recorded without the counter's value`;
+    reasons.push({ code: "no-values", text, probe: unread.first.event.probe.name });
+  }
+  if (endUnseen) {
+    const text = `a ${entry.title} lost its last reference and no event shows its destruction`;
+    reasons.push({ code: "unseen-end", text, probe: null });
+  }
+  if (reasons.length > 0 || input.observed.reasons(entry).length > 0) reasons.push(...inlinedReasons(entry, uses));
+  return reasons;
+}
+
+function inlinedReasons(entry: ClassEntry, uses: readonly ProbeUse[]): Reason[] {
+  const exact = uses.some((use) => use.interpretation.role === "site" && use.interpretation.class === entry);
+  if (exact) return [];
+  const inlined = Object.entries(entry.functions).filter(([, spec]) => spec.inlined !== undefined);
+  if (inlined.length === 0) return [];
+  const [name, spec] = inlined[0] ?? ["", { inlined: "" }];
+  const text = `gets and puts are inlined (${name}: ${spec.inlined}), entry probes do not see them`;
+  return [{ code: "inlined", text, probe: null }];
+}
+
+/** Catalogued functions whose effect nobody records, probes that never fired, and probes on unknown functions. */
+function probeReasons(entry: ClassEntry, input: CoverageInput, uses: readonly ProbeUse[]): Reason[] {
+  const probed = new Set<string>();
+  for (const { interpretation: meaning } of uses) {
+    if (meaning.role === "entry" || meaning.role === "return") probed.add(meaning.function.name);
+    if (meaning.role === "site" && meaning.function !== null) probed.add(meaning.function);
+    if (meaning.role === "tracepoint") probed.add(meaning.event);
+  }
+  const present = (name: string) => input.sources.some((source) => source.symbols?.has(name) !== false);
+  const missing = Object.entries(entry.functions)
+    .filter(([name, spec]) => !probed.has(name) && spec.effects.some((effect) => effect.holder === undefined) && present(name))
+    .map(([name]) => name);
+  const reasons: Reason[] = [...neverFired(entry, input, uses)];
+  if (missing.length > 0) {
+    const few = missing.slice(0, 3).join(", ");
+    const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
+    reasons.push({ code: "not-probed", text: `no event of ${few}${more}`, probe: null });
+  }
+  reasons.push(...unknownFunctions(uses));
+  return reasons;
+}
+
+function unknownFunctions(uses: readonly ProbeUse[]): Reason[] {
+  return uses
+    .filter((use) => use.interpretation.role === "unknown")
+    .map((use) => ({
+      code: "function-unknown" as const,
+      text: `the function that ${use.probe.name} probes cannot be told`,
+      probe: use.probe.name,
+    }));
+}
+
+/** Listed kprobes that never fired and, by their name or values, may be about the class. */
+function neverFired(entry: ClassEntry, input: CoverageInput, uses: readonly ProbeUse[]): Reason[] {
+  const fired = uses.filter(({ interpretation: meaning }) => concerns(meaning, entry)).map((use) => use.probe.name);
+  const words = new Set(
+    Object.entries(entry.functions).flatMap(([name, spec]) => [
+      name,
+      ...(spec.prototype.match(/\w+(?=\s*[,)])/g) ?? []),
+    ]),
+  );
+  const reasons: Reason[] = [];
+  for (const source of input.sources) {
+    for (const listed of source.listed) {
+      if (listed.fired || (listed.kind !== "kprobe" && listed.kind !== "kretprobe")) continue;
+      const related =
+        fired.some((name) => listed.name.includes(name) || name.includes(listed.name)) ||
+        [...words].some((word) => listed.name.includes(word)) ||
+        (listed.fields.length > 0 && listed.fields.every((field) => words.has(field)));
+      if (related) reasons.push({ code: "probe-never-fired", text: `${listed.name} never fired`, probe: listed.name });
+    }
+  }
+  return reasons;
+}
+
+function concerns(meaning: ProbeUse["interpretation"], entry: ClassEntry): boolean {
+  if (meaning.role === "entry" || meaning.role === "return") {
+    return meaning.function.meanings.some((candidate) => candidate.class === entry);
+  }
+  return (meaning.role === "site" || meaning.role === "tracepoint") && meaning.class === entry;
+}
+
+/** Functions of the catalog that appear in the stacks of wanted events. */
+function functionsInStacks(input: CoverageInput): ReadonlySet<string> {
+  const found = new Set<string>();
+  const locate = (address: bigint) => {
+    for (const source of input.sources) {
+      const symbol = source.symbols?.locate(address).symbol;
+      if (symbol) return symbol;
+    }
+    return null;
+  };
+  const addresses = new Set<bigint>();
+  for (const stack of input.decoder.stacks) {
+    for (const frame of stack.frames) {
+      if (frame.symbol !== null) found.add(withoutCloneSuffix(frame.symbol));
+      else if (frame.address !== null) addresses.add(frame.address);
+    }
+  }
+  for (const address of addresses) {
+    const symbol = locate(address);
+    if (symbol !== null) found.add(withoutCloneSuffix(symbol));
+  }
+  return found;
+}
+
+/** Whether a probe of the function had worked before and has worked after: only then does its silence tell anything. */
+export function workedAround(
+  decoder: Decoder,
+  functions: readonly string[],
+  before: AuditEvent,
+  after: AuditEvent,
+): boolean {
+  for (const use of decoder.uses) {
+    const meaning = use.interpretation;
+    const name =
+      meaning.role === "entry" || meaning.role === "return"
+        ? meaning.function.name
+        : meaning.role === "tracepoint"
+          ? meaning.event
+          : null;
+    if (name !== null && functions.includes(name) && use.first.time < before.time && use.last.time > after.time) {
+      return true;
+    }
+  }
+  return false;
+}

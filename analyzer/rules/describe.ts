@@ -1,0 +1,121 @@
+/** Words for objects, operations and values, as a kernel developer writes them. */
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
+import { withoutCloneSuffix } from "../decode/interpret.js";
+import type { KernelObject } from "../lifecycle/objects.js";
+import type { Registration } from "../lifecycle/registrations.js";
+import type { FindingObject } from "./finding.js";
+import type { RuleContext } from "./rule.js";
+
+const ERRNO_NAMES = new Map([
+  [1, "EPERM"],
+  [2, "ENOENT"],
+  [9, "EBADF"],
+  [11, "EAGAIN"],
+  [12, "ENOMEM"],
+  [13, "EACCES"],
+  [16, "EBUSY"],
+  [17, "EEXIST"],
+  [19, "ENODEV"],
+  [22, "EINVAL"],
+  [24, "EMFILE"],
+  [28, "ENOSPC"],
+]);
+
+/** `-17` -> `-EEXIST`; other values as they are. */
+export function describeResult(result: number): string {
+  const name = result < 0 ? ERRNO_NAMES.get(-result) : undefined;
+  return name === undefined ? String(result) : `-${name}`;
+}
+
+export function describeKey(key: ObjectKey): string {
+  return typeof key === "string" ? key : `0x${key.toString(16)}`;
+}
+
+/** Name of the data symbol at an address, when it is exactly one. */
+export function symbolAt(context: RuleContext, event: AuditEvent, address: bigint): string | null {
+  // A recording may have resolved it itself (`sym=kvm_vfio_ops+0x0`).
+  for (const value of event.args) {
+    const match = typeof value === "string" ? /^([A-Za-z_]\w*)\+0x0\b/.exec(value) : null;
+    if (match?.[1]) return match[1];
+  }
+  const nearest = context.symbols(event.source)?.nearest(address) ?? null;
+  return nearest !== null && nearest.offset === 0n ? nearest.symbol : null;
+}
+
+/** `kvm_register_device_ops(type=4, ops=kvm_vfio_ops) = -EEXIST` */
+export function describeCall(context: RuleContext, operation: Operation): string {
+  const { call } = operation;
+  if (operation.class.class === "module") return `${operation.function} ${String(operation.object)}`;
+  const values: string[] = [];
+  const parameters = call?.function.prototype.parameters ?? [];
+  for (const [index, parameter] of parameters.entries()) {
+    const value = call?.parameters[index] ?? null;
+    if (value === null) continue;
+    const symbol = parameter.pointer ? symbolAt(context, operation.event, value) : null;
+    values.push(`${parameter.name}=${symbol ?? (parameter.pointer ? describeKey(value) : String(value))}`);
+  }
+  if (values.length === 0 && operation.object !== null) values.push(describeKey(operation.object));
+  const refs = operation.read === null ? "" : ` [refs ${operation.read.value}]`;
+  const result = operation.result === null ? "" : ` = ${describeResult(operation.result)}`;
+  // An instruction inside a function is no call of it.
+  if (operation.site) return `${operation.function}: ${operation.effect} ${values.join(", ")}${refs}`;
+  return `${operation.function}(${values.join(", ")})${result}${refs}`;
+}
+
+export function describeObject(object: KernelObject): FindingObject {
+  const again = object.generation > 1 ? `, ${ordinal(object.generation)} at this address` : "";
+  const isNamed = typeof object.key === "string";
+  return {
+    label: isNamed ? `${object.class.title} ${object.key}` : `${object.class.title} ${describeKey(object.key)}${again}`,
+    address: isNamed ? null : (object.key as bigint),
+    key: isNamed ? (object.key as string) : null,
+    generation: object.generation,
+  };
+}
+
+/** `kvm_device_ops type 4 (kvm_vfio_ops)` */
+export function describeEntry(
+  context: RuleContext,
+  entry: ClassEntry,
+  key: bigint,
+  registered: Operation,
+  generation: number,
+): FindingObject {
+  const table = entry.table;
+  const isPointer = table !== undefined && table.key === table.ops;
+  const ops = registered.ops === null ? null : symbolAt(context, registered.event, registered.ops);
+  const name = isPointer ? (ops ?? describeKey(key)) : `${table?.key ?? "key"} ${key}`;
+  const known = ops ?? table?.key_names?.[Number(key)] ?? null;
+  return {
+    label: isPointer || known === null ? `${entry.title} ${name}` : `${entry.title} ${name} (${known})`,
+    address: isPointer ? key : registered.ops,
+    key: isPointer ? describeKey(key) : String(key),
+    generation,
+  };
+}
+
+export function describeRegistration(context: RuleContext, entry: Registration): FindingObject {
+  return describeEntry(context, entry.class, entry.key, entry.registered, entry.generation);
+}
+
+/** Functions of an event's stack, innermost first, tracing internals left out. */
+export function stackFunctions(context: RuleContext, event: AuditEvent): string[] {
+  const symbols = context.symbols(event.source);
+  const names: string[] = [];
+  for (const frame of event.stack?.frames ?? []) {
+    const symbol = frame.symbol ?? (frame.address === null ? null : (symbols?.locate(frame.address).symbol ?? null));
+    if (symbol === null) {
+      names.push(frame.address === null ? "?" : describeKey(frame.address));
+      continue;
+    }
+    if (names.length === 0 && /^(trace_event_raw_event_|trace_event_buffer|__traceiter_|kprobe_)/.test(symbol)) continue;
+    names.push(withoutCloneSuffix(symbol));
+  }
+  return names;
+}
+
+function ordinal(n: number): string {
+  const suffix = n % 100 >= 11 && n % 100 <= 13 ? "th" : (["th", "st", "nd", "rd"][n % 10] ?? "th");
+  return `${n}${suffix}`;
+}

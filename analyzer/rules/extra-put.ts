@@ -1,0 +1,127 @@
+import type { Operation } from "../decode/operation.js";
+import type { LedgerStep } from "../lifecycle/ledger.js";
+import type { KernelObject } from "../lifecycle/objects.js";
+import { counterFinding, isCounted, storyOf } from "./counted.js";
+import type { Finding } from "./finding.js";
+import type { Rule, RuleContext, RuleWatch } from "./rule.js";
+import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
+
+export const extraPut: Rule = {
+  meta: {
+    id: "extra-put",
+    title: "more references were dropped than taken",
+    variants: ["extra-put", "sat"],
+    page: `
+A reference was dropped that nobody held: the counter was read at or below zero by a put, or went below zero by
+operations that overlap. The object is freed under somebody who still uses it, or its destruction runs twice; a
+refcount_t saturates instead, and the object leaks for ever.
+
+How ktally knows: the value that the put itself read (proven); or two puts whose windows overlap and which both read the
+last reference (derived).
+
+Not accused: a trace in which puts outnumber gets, because gets are inlined; a value above zero at the same address
+later (another object).
+
+Fixed before: taking the reference before the file descriptor is visible (cfa39381173d, CVE-2019-6974).
+`,
+  },
+  watch: (context) => new ExtraPut(context),
+};
+
+/** REFCOUNT_SATURATED is INT_MIN / 2; the counter stays near it whatever is done (include/linux/refcount.h). */
+const SATURATED_BELOW = -0x2000_0000;
+/** Puts further apart than this are no race for the last reference, but a gap in what was seen. */
+const OVERLAP_NS = 10_000_000n;
+
+class ExtraPut implements RuleWatch {
+  readonly #context: RuleContext;
+  readonly #proven: { object: KernelObject; operation: Operation; value: number }[] = [];
+  readonly #overlapping = new Map<KernelObject, Operation>();
+
+  constructor(context: RuleContext) {
+    this.#context = context;
+  }
+
+  operation(operation: Operation, object: KernelObject, _step: LedgerStep | null): void {
+    if (operation.effect === "put") this.#check(operation, object);
+  }
+
+  updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
+    if (operation.effect === "put" && what === "read") this.#check(operation, object);
+  }
+
+  #check(operation: Operation, object: KernelObject): void {
+    if (!isCounted(object) || operation.outcome !== "done") return;
+    const unused = object.class.counter?.unused ?? 0;
+    const read = operation.read;
+    if (read !== null && !read.guess && read.value <= unused) {
+      this.#proven.push({ object, operation, value: read.value });
+      return;
+    }
+    const range = object.ledger?.range() ?? null;
+    if (range !== null && range.greatest < unused && read !== null && !read.guess) {
+      if (!this.#overlapping.has(object)) this.#overlapping.set(object, operation);
+    }
+  }
+
+  findings(): Finding[] {
+    const told = new Set<KernelObject>();
+    const findings: Finding[] = [];
+    for (const { object, operation, value } of this.#proven) {
+      if (told.has(object)) continue;
+      told.add(object);
+      findings.push(this.#byValue(object, operation, value));
+    }
+    for (const [object, operation] of this.#overlapping) {
+      if (!told.has(object)) findings.push(this.#byOverlap(object, operation));
+    }
+    return findings;
+  }
+
+  #byValue(object: KernelObject, operation: Operation, value: number): Finding {
+    const saturated = value < SATURATED_BELOW;
+    const evidence = storyOf(object, operation, `dropped although the counter is ${value}`);
+    const finding = counterFinding("extra-put", saturated ? "sat" : "extra-put", object, operation, PROVEN, evidence);
+    finding.title = saturated
+      ? `${finding.object.label}: the reference count is saturated`
+      : `${finding.object.label} lost a reference that nobody held`;
+    finding.explanation = `${operation.function} dropped a reference while the counter was ${value}.`;
+    finding.expected = "no put after the last reference is gone";
+    finding.sure = `the value ${value} was read at the put itself`;
+    return finding;
+  }
+
+  #byOverlap(object: KernelObject, operation: Operation): Finding {
+    const earlier = object.history.findLast(
+      (candidate) => candidate !== operation && candidate.effect === "put" && candidate.event.id < operation.event.id,
+    );
+    const judgement = this.#judge(object, operation, earlier ?? null);
+    const evidence = storyOf(object, operation, "both drop the last reference");
+    const finding = counterFinding("extra-put", "extra-put", object, operation, judgement, evidence);
+    const both = earlier ? `${earlier.function} and ${operation.function}` : operation.function;
+    finding.title = `${finding.object.label} lost its last reference twice`;
+    finding.explanation = `${both} overlap, and each read ${operation.read?.value}: the counter went below zero.`;
+    finding.expected = "one put of the last reference";
+    finding.sure = "the windows of the two puts overlap, and no get lies between them";
+    return finding;
+  }
+
+  #judge(object: KernelObject, operation: Operation, earlier: Operation | null): Judgement {
+    const from = earlier?.event.time ?? object.first.event.time;
+    const loweredBy = lossesBetween(this.#context, from, operation.event.time);
+    const contradicted = (object.ledger?.breaks.length ?? 0) > 0 || this.#livesOn(object);
+    const end = earlier?.event.nextOnCpu ?? null;
+    const overlaps = end !== null && operation.event.time <= end && operation.event.time - from <= OVERLAP_NS;
+    if (contradicted || !overlaps) {
+      const text = "a reference may have been taken unseen in between";
+      loweredBy.push({ code: "unseen-change", text, probe: operation.event.probe.name });
+    }
+    return loweredBy.length > 0 ? { verdict: "suspected", loweredBy } : { verdict: "derived", loweredBy };
+  }
+
+  /** The object was used by value after it should have been gone. */
+  #livesOn(object: KernelObject): boolean {
+    const next = this.#context.world.objects.find(object.class, object.key);
+    return next !== undefined && next !== object && next.created === null && next.first.effect !== "destroy";
+  }
+}

@@ -1,0 +1,35 @@
+/** What a rule is: data that says what it means, and a watch over the lifecycles of one audit. */
+import type { Decoder } from "../decode/decoder.js";
+import type { Gap, SymbolTable } from "../import/trace-event.js";
+import type { Observer, World } from "../lifecycle/world.js";
+import type { Finding, RuleId } from "./finding.js";
+
+export interface RuleMeta {
+  id: RuleId;
+  /** What it says, in a sentence. */
+  title: string;
+  variants: readonly string[];
+  /** The page that `ktally explain` prints. */
+  page: string;
+}
+
+export interface RuleContext {
+  world: World;
+  decoder: Decoder;
+  gaps: readonly Gap[];
+  symbols(source: number): SymbolTable | null;
+  /** When a task was seen last on a CPU, by wanted events; null if never. */
+  lastSeen(tid: number, cpu: number): bigint | null;
+  /** Time of the last record of the audit; call when it is over. */
+  end(): bigint;
+}
+
+/** A rule at work. It listens while the trace is read, and judges once it is over. */
+export interface RuleWatch extends Observer {
+  findings(): Finding[];
+}
+
+export interface Rule {
+  meta: RuleMeta;
+  watch(context: RuleContext): RuleWatch;
+}

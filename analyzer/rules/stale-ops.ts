@@ -1,0 +1,220 @@
+import type { Operation } from "../decode/operation.js";
+import type { Owner } from "../lifecycle/owners.js";
+import type { Refusal, Registration } from "../lifecycle/registrations.js";
+import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
+import type { Evidence, Finding } from "./finding.js";
+import type { Rule, RuleContext, RuleWatch } from "./rule.js";
+import { judgeAbsence, PROVEN } from "./verdict.js";
+
+export const staleOps: Rule = {
+  meta: {
+    id: "stale-ops",
+    title: "a registration outlived what made it",
+    variants: ["reg-leak-at-owner-exit", "reg-leak-on-error", "ops-stale", "owner-gone", "link-after-fail"],
+    page: `
+A core instance or a module registered something - operations, a driver, a callback - and has ended (its exit function
+returned, its init failed, its module was unloaded) while the entry stayed in the kernel's table. If the entry points
+into a module that is gone, the next use jumps into freed memory; if not, the next registration finds the slot taken.
+
+How ktally knows: a later register of the same key is refused with the table's "already there" error although it runs
+inside a new instance that has registered nothing yet (proven: the return value shows the entry); or the owner's end
+was seen and no unregister, although the unregister's probe worked before and after (derived).
+
+Not accused: an entry that goes with the module that holds the table; one that is unregistered late, as long as nothing
+used it in between; a table that refuses a duplicate and later takes the key again (the unregister was not seen).
+
+Fixed before: kvm_exit() now unregisters the VFIO device ops (571ee1b68598).
+`,
+  },
+  watch: (context) => new StaleOps(context),
+};
+
+interface Case {
+  entry: Registration | null;
+  refusal: Refusal | null;
+}
+
+class StaleOps implements RuleWatch {
+  readonly #context: RuleContext;
+  /** Entries whose owner ended, in order; decided when the key is used again or the trace is over. */
+  readonly #orphans = new Set<Registration>();
+  readonly #cases: Case[] = [];
+
+  constructor(context: RuleContext) {
+    this.#context = context;
+  }
+
+  orphaned(entry: Registration): void {
+    this.#orphans.add(entry);
+  }
+
+  unregistered(entry: Registration): void {
+    this.#orphans.delete(entry);
+  }
+
+  registered(_entry: Registration, before: Registration | null): void {
+    // A table that refuses duplicates took the key: the old entry had been unregistered unseen.
+    if (before?.class.table?.duplicate === "refused") this.#orphans.delete(before);
+  }
+
+  homeGone(entry: Registration): void {
+    this.#orphans.delete(entry);
+  }
+
+  refused(refusal: Refusal): void {
+    if (!refusal.duplicate || refusal.operation.refusal !== "kernel") return;
+    const { holder, owner } = refusal;
+    if (holder) {
+      if (!this.#orphans.has(holder)) return;
+      // One story per entry: later refusals are consequences, too.
+      if (!this.#cases.some((known) => known.entry === holder)) this.#cases.push({ entry: holder, refusal });
+      return;
+    }
+    if (refusal.operation.class.table?.duplicate_error_ambiguous !== undefined) return;
+    const isNewOwner = owner !== null && owner.began !== null && !refusal.ownerHadRegistered && !refusal.otherOwnerUp;
+    if (isNewOwner) this.#cases.push({ entry: null, refusal });
+  }
+
+  findings(): Finding[] {
+    const findings = this.#cases.map((known) => this.#proven(known));
+    for (const orphan of this.#orphans) {
+      if (this.#cases.some((known) => known.entry === orphan)) continue;
+      const finding = this.#absent(orphan);
+      if (finding) findings.push(finding);
+    }
+    return findings;
+  }
+
+  /** The return value of a later register shows the entry. */
+  #proven({ entry, refusal }: Case): Finding {
+    const operation = (refusal as Refusal).operation;
+    const result = operation.result ?? 0;
+    const owner = entry?.orphaned ?? null;
+    const finding = this.#base(entry, operation, owner);
+    finding.trigger = operation;
+    finding.verdict = PROVEN.verdict;
+    finding.sure = `the return value ${result} shows that the entry was still in the table`;
+    const failed = `${operation.function}() found the old entry and failed with ${describeResult(result)}`;
+    finding.explanation =
+      entry && owner
+        ? `${this.#endOf(owner)} and nobody called ${this.#unregisterOf(entry)}. Later ${failed}.`
+        : `${failed}, although this instance had registered nothing under the key: whoever left the entry has ended.`;
+    finding.evidence.push({ event: operation.event, operation, note: "refused: the old entry is still there" });
+    return finding;
+  }
+
+  /** Nobody was refused; the owner's end was seen and the unregister was not. */
+  #absent(entry: Registration): Finding | null {
+    const owner = entry.orphaned;
+    if (!owner?.ended) return null;
+    const functions = this.#unregisterFunctions(entry);
+    const judgement = judgeAbsence(this.#context, { functions, after: entry.registered.event, before: owner.ended });
+    // Without any sign of a probe on the unregister its silence tells nothing at all.
+    if (judgement.verdict === "suspected" && !this.#isProbed(functions)) return null;
+    const finding = this.#base(entry, entry.registered, owner);
+    finding.verdict = judgement.verdict;
+    finding.loweredBy = judgement.loweredBy;
+    finding.sure = "the owner's end was seen, and an unregister would have been";
+    finding.explanation = `${this.#endOf(owner)} and nobody called ${this.#unregisterOf(entry)}: the entry stayed.`;
+    return finding;
+  }
+
+  #base(entry: Registration | null, operation: Operation, owner: Owner | null): Finding {
+    const context = this.#context;
+    const object = entry
+      ? describeRegistration(context, entry)
+      : describeEntry(context, operation.class, operation.key ?? 0n, operation, 1);
+    const exit = this.#exitFunction(operation, owner);
+    const evidence: Evidence[] = [];
+    if (entry) evidence.push({ event: entry.registered.event, operation: entry.registered, note: "registered" });
+    const end = owner?.endedBy ?? null;
+    if (end) evidence.push({ event: end.event, operation: end, note: "the owner ends, the entry is still there" });
+    const by = end?.event ?? operation.event;
+    return {
+      rule: "stale-ops",
+      variant: this.#variant(entry, owner),
+      level: "error",
+      verdict: "suspected",
+      loweredBy: [],
+      class: operation.class,
+      object,
+      title: `${object.label} stayed registered after ${exit.after}`,
+      explanation: "",
+      expected: `${this.#unregisterOf(entry ?? operation)} before ${exit.after}`,
+      sure: "",
+      culprit: { function: exit.function, context: exit.context, site: null, event: entry || end ? by : null },
+      evidence,
+      trigger: null,
+      consequenceOf: null,
+    };
+  }
+
+  /** The function that should have seen to the unregister, and the moment in words. */
+  #exitFunction(operation: Operation, owner: Owner | null): { function: string; after: string; context: string | null } {
+    const end = owner?.endedBy ?? null;
+    const comm = end?.event.comm ?? "";
+    const task = comm === "" ? null : `${comm} (${end?.event.tid})`;
+    if (end && end.class.kind === "instance" && end.effect === "destroy") {
+      return { function: end.function, after: end.function, context: task === null ? null : `run by ${task}` };
+    }
+    const relation = operation.class.table?.owner ?? "module";
+    const instance = relation === "module" ? undefined : this.#context.world.classOf(relation);
+    const exit = instance
+      ? Object.entries(instance.functions).find(([, spec]) => spec.effects.some((effect) => effect.effect === "destroy"))
+      : undefined;
+    if (exit) return { function: exit[0], after: exit[0], context: "by the catalog: its end was not recorded" };
+    const name = owner?.kind === "module" ? owner.name : null;
+    const after = name === null ? "its owner was gone" : `module ${name} was ${owner?.failed ? "freed" : "unloaded"}`;
+    const context = name === null ? null : `called by module ${name}, which did not undo it`;
+    return { function: operation.function, after, context };
+  }
+
+  #endOf(owner: Owner): string {
+    const end = owner.endedBy;
+    const comm = end && end.event.comm !== "" ? ` (${end.event.comm} ${end.event.tid})` : "";
+    if (owner.kind === "module") {
+      return owner.failed
+        ? `The init of module ${owner.name} failed and the module was freed${comm}`
+        : `Module ${owner.name} was unloaded${comm}`;
+    }
+    if (owner.failed) return `The init of ${owner.name} failed${comm}`;
+    return `${end?.function ?? owner.name}() ran${comm}`;
+  }
+
+  #variant(entry: Registration | null, owner: Owner | null): string {
+    if (owner?.failed) return "reg-leak-on-error";
+    if (owner?.kind === "module" && entry?.class.table?.owner === "module") return "ops-stale";
+    return "reg-leak-at-owner-exit";
+  }
+
+  #unregisterFunctions(entry: { class: Registration["class"] }): string[] {
+    return Object.entries(entry.class.functions)
+      .filter(([, spec]) => spec.effects.some((effect) => effect.effect === "unregister"))
+      .map(([name]) => name);
+  }
+
+  #unregisterOf(entry: Registration | Operation): string {
+    const [name] = this.#unregisterFunctions(entry);
+    const key = entry.key === null ? "" : this.#keyText(entry);
+    return `${name ?? "the unregister"}(${key})`;
+  }
+
+  #keyText(entry: Registration | Operation): string {
+    const operation = "registered" in entry ? entry.registered : entry;
+    const isPointer = entry.class.table?.key === entry.class.table?.ops;
+    if (!isPointer) return String(entry.key);
+    const symbol = entry.key === null ? null : symbolAt(this.#context, operation.event, entry.key);
+    return symbol ?? `0x${entry.key?.toString(16)}`;
+  }
+
+  #isProbed(functions: readonly string[]): boolean {
+    for (const use of this.#context.decoder.uses) {
+      const meaning = use.interpretation;
+      if ((meaning.role === "entry" || meaning.role === "return") && functions.includes(meaning.function.name)) {
+        return true;
+      }
+    }
+    return false;
+  }
+}
+

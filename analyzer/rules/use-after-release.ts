@@ -1,0 +1,117 @@
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import { isInside } from "../decode/calls.js";
+import type { Operation } from "../decode/operation.js";
+import type { LedgerStep } from "../lifecycle/ledger.js";
+import type { KernelObject } from "../lifecycle/objects.js";
+import { counterFinding, isCounted, storyOf } from "./counted.js";
+import type { Finding } from "./finding.js";
+import type { Rule, RuleContext, RuleWatch } from "./rule.js";
+import { judgeAbsence, PROVEN } from "./verdict.js";
+
+export const useAfterRelease: Rule = {
+  meta: {
+    id: "use-after-release",
+    title: "an object was used after it was gone",
+    variants: ["use-after-release", "get-after-zero", "double-destroy"],
+    page: `
+An operation reached an object whose last reference had been dropped or whose destruction had returned. A get that
+reads zero (get-after-zero) revives what is being freed; a second destruction frees twice.
+
+How ktally knows: the value that the get itself read is zero or less (proven); or operations on an address after its
+destruction although every creation at that address would have been seen, and none was (derived).
+
+Not accused: an attempt (kvm_get_kvm_safe, refcount_inc_not_zero) that fails on a dying object; a new object at an
+address that comes back; the destruction's own phases.
+
+Fixed before: giving every file that uses a VM a reference of its own (eed3013faa40).
+`,
+  },
+  watch: (context) => new UseAfterRelease(context),
+};
+
+class UseAfterRelease implements RuleWatch {
+  readonly #context: RuleContext;
+  readonly #fromZero: { object: KernelObject; operation: Operation; value: number }[] = [];
+  readonly #afterDestroy = new Map<KernelObject, Operation>();
+
+  constructor(context: RuleContext) {
+    this.#context = context;
+  }
+
+  operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
+    if (!isCounted(object)) return;
+    this.#checkGet(operation, object);
+    if (!afterDestroy || operation.effect === "create" || operation.outcome !== "done") return;
+    // Values judge themselves, and the destroyer may well touch what it is about to free.
+    if (operation.read !== null || this.#isDestroyer(operation, object)) return;
+    if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
+  }
+
+  updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
+    if (what === "read" && isCounted(object)) this.#checkGet(operation, object);
+  }
+
+  #checkGet(operation: Operation, object: KernelObject): void {
+    const { read } = operation;
+    if (operation.effect !== "get" || operation.outcome !== "done" || read === null || read.guess) return;
+    const unused = object.class.counter?.unused ?? 0;
+    if (read.when === "before" && read.value <= unused) this.#fromZero.push({ object, operation, value: read.value });
+  }
+
+  findings(): Finding[] {
+    const findings = this.#fromZero.map(({ object, operation, value }) => {
+      const evidence = storyOf(object, operation, `taken although the counter is ${value}`);
+      const finding = counterFinding("use-after-release", "get-after-zero", object, operation, PROVEN, evidence);
+      finding.title = `${finding.object.label}: a reference was taken after the last one was gone`;
+      finding.explanation = `${operation.function} took a reference while the counter was ${value}.`;
+      finding.expected = "a get only by who holds a reference, or an attempt that may fail";
+      finding.sure = `the value ${value} was read at the get itself`;
+      return finding;
+    });
+    for (const [object, operation] of this.#afterDestroy) {
+      const finding = this.#used(object, operation);
+      if (finding) findings.push(finding);
+    }
+    return findings;
+  }
+
+  #used(object: KernelObject, operation: Operation): Finding | null {
+    const destroyed = object.destroyed;
+    if (!destroyed) return null;
+    const creators = this.#creators(object.class);
+    // A creation that nobody records may lie in between: then there is nothing to say.
+    if (creators === null) return null;
+    const judgement = judgeAbsence(this.#context, { functions: creators, after: destroyed.event, before: operation.event });
+    const next = this.#context.world.objects.find(object.class, object.key);
+    if (next !== object && judgement.verdict === "derived") {
+      judgement.verdict = "suspected";
+      const text = "the address was used again later: another object may have been there";
+      judgement.loweredBy.push({ code: "unseen-end", text, probe: null });
+    }
+    const evidence = storyOf(object, operation, "used after its destruction");
+    const finding = counterFinding("use-after-release", "use-after-release", object, operation, judgement, evidence);
+    finding.title = `${finding.object.label} was used after its destruction`;
+    finding.explanation = `${destroyed.function} had destroyed it when ${operation.function} was called on it.`;
+    finding.expected = "no operation on an object after its destruction";
+    finding.sure = "a new object at this address would have been seen to be created";
+    return finding;
+  }
+
+  /** Functions that create such objects, when every one of them is recorded with its result; else null. */
+  #creators(entry: ClassEntry): string[] | null {
+    const creators = Object.entries(entry.functions)
+      .filter(([, spec]) => spec.effects.some((effect) => effect.effect === "create"))
+      .map(([name]) => name);
+    const returned = new Set<string>();
+    for (const use of this.#context.decoder.uses) {
+      if (use.interpretation.role === "return") returned.add(use.interpretation.function.name);
+    }
+    return creators.length > 0 && creators.every((name) => returned.has(name)) ? creators : null;
+  }
+
+  #isDestroyer(operation: Operation, object: KernelObject): boolean {
+    const destroyed = object.destroyed;
+    if (!destroyed || destroyed.event.tid !== operation.event.tid) return false;
+    return isInside(operation.event, destroyed.function) !== false;
+  }
+}

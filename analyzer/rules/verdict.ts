@@ -1,0 +1,47 @@
+/**
+ * How sure a finding is (design, section 8): `proven` by a value or return code, `derived` where its absence of
+ * something rests on probes that worked and nothing was lost, else `suspected`, and by what.
+ */
+import type { AuditEvent } from "../decode/operation.js";
+import { type Reason, workedAround } from "../lifecycle/coverage.js";
+import type { Verdict } from "./finding.js";
+import type { RuleContext } from "./rule.js";
+
+export interface Judgement {
+  verdict: Verdict;
+  loweredBy: Reason[];
+}
+
+export const PROVEN: Judgement = { verdict: "proven", loweredBy: [] };
+
+/** Something that should have happened between two events is missing. */
+export interface Absence {
+  /** Functions of which a call would have shown it. */
+  functions: readonly string[];
+  after: AuditEvent;
+  /** The moment at which it is found missing. */
+  before: AuditEvent;
+}
+
+/** Judges an absence: derived at best. */
+export function judgeAbsence(context: RuleContext, absence: Absence): Judgement {
+  const loweredBy = lossesBetween(context, absence.after.time, absence.before.time);
+  if (!workedAround(context.decoder, absence.functions, absence.after, absence.before)) {
+    const names = absence.functions.join(", ");
+    const text = `a call of ${names} may not have been recorded: no probe on it was seen to work before and after`;
+    loweredBy.push({ code: "not-probed", text, probe: null });
+  }
+  return loweredBy.length > 0 ? { verdict: "suspected", loweredBy } : { verdict: "derived", loweredBy };
+}
+
+/** Losses that overlap a span of time. */
+export function lossesBetween(context: RuleContext, from: bigint, to: bigint): Reason[] {
+  const overlapping = context.gaps.filter(
+    (gap) => (gap.from === null || gap.from <= to) && (gap.to === null || gap.to >= from),
+  );
+  if (overlapping.length === 0) return [];
+  const lost = overlapping.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
+  const count = lost > 0 ? `${lost} events` : "events";
+  const code = overlapping.some((gap) => gap.code === "damaged") ? "damaged" : "lost-events";
+  return [{ code, text: `${count} were lost in this time`, probe: null }];
+}

@@ -92,9 +92,9 @@ export class ByteReader {
   }
 
   private require(length: number): void {
-    if (length > this.remaining) {
-      throw this.damaged(`${length} bytes are announced, ${Math.max(0, this.remaining)} are left`);
-    }
+    if (length <= this.remaining) return;
+    if (this.remaining < 0) throw this.damaged(`this lies behind the end, which is at byte ${this.source.size}`);
+    throw this.damaged(`${length} bytes are announced, ${this.remaining} are left`);
   }
 
   private small(length: number): Buffer {

@@ -97,9 +97,7 @@ export class CpuStream {
       delta = walker.delta;
       if (this.isAfterBreak) this.beginAfterBreak();
       const id = (words[walker.start >>> 2]! >>> idShift) & 0xffff;
-      const action = actions[id];
-      if (action !== ACTION.SKIP) this.takeRecord(id);
-      else if (this.pending !== null) this.settle(this.now());
+      if (this.pending !== null || actions[id]! < ACTION.SKIP) this.takeRecord(id);
     }
     this.recordCount += count;
     // One time per page is enough for a stream that is only skipped through.
@@ -122,7 +120,7 @@ export class CpuStream {
     return `CPU ${this.cpu}, page ${page} from here: ${damage}`;
   }
 
-  /** A record that is not simply skipped. */
+  /** A record that is wanted, or follows one that is. */
   private takeRecord(id: number): void {
     const { decoder } = this.source;
     const { record, pending } = this;
@@ -162,7 +160,9 @@ export class CpuStream {
     message: string | null = null,
   ): void {
     if (message !== null) this.source.report("error", offset, message);
-    this.losses.push({ code, lost });
+    const known = this.losses.find((loss) => loss.code === code);
+    if (known === undefined) this.losses.push({ code, lost });
+    else known.lost = known.lost === null || lost === null ? null : known.lost + lost;
     this.isAfterBreak = true;
   }
 

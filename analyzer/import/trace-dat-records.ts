@@ -5,8 +5,8 @@ import { type RecordBytes, readAddress, readValue } from "./record-fields.js";
 import type { StackTable } from "./stack-table.js";
 import type { Nanoseconds, Probe, Stack, TraceEvent, Wants } from "./trace-event.js";
 
-/** What to do with the records of an event id. */
-export const ACTION = { UNMET: 0, SKIP: 1, DECODE: 2, KERNEL_STACK: 3, USER_STACK: 4 } as const;
+/** What to do with the records of an event id. Those from SKIP on mean nothing where no wanted event came before. */
+export const ACTION = { UNMET: 0, DECODE: 1, SKIP: 2, KERNEL_STACK: 3, USER_STACK: 4 } as const;
 
 export interface RecordContext {
   formats: ReadonlyMap<number, EventFormat>;

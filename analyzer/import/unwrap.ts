@@ -1,0 +1,130 @@
+/** Files packed as a whole: gzip, xz, zstd. */
+
+import { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
+import { createGunzip } from "node:zlib";
+import xz from "xz-decompress";
+import { ZSTDDecoder } from "zstddec/stream";
+import { Spool } from "./spool.js";
+
+export type Wrapper = "gzip" | "xz" | "zstd";
+
+const MAGICS: readonly [Wrapper, string][] = [
+  ["gzip", "\x1f\x8b\x08"],
+  ["xz", "\xfd7zXZ\0"],
+  ["zstd", "\x28\xb5\x2f\xfd"],
+];
+
+/** How the first bytes say that a file is packed; null when they do not. */
+export function detectWrapper(head: Buffer): Wrapper | null {
+  return MAGICS.find(([, magic]) => head.toString("latin1", 0, magic.length) === magic)?.[0] ?? null;
+}
+
+/** A file that unpacks to more than these is a trap: it would fill the disk. */
+export interface UnwrapLimits {
+  bytes: number;
+  /** Unpacked to packed bytes; applies beyond `ratioFrom` unpacked bytes. */
+  ratio: number;
+  ratioFrom: number;
+}
+
+const LIMITS: UnwrapLimits = { bytes: 64 * 2 ** 30, ratio: 1000, ratioFrom: 2 ** 28 };
+
+export class UnpacksTooLarge extends Error {}
+
+export interface Unwrapped {
+  content: Spool;
+  /** Why the content ends early; null when it is whole. */
+  damage: string | null;
+}
+
+/** Unpacks `pieces`. What came out before damage is kept. @throws UnpacksTooLarge, and errors of the file system */
+export async function unwrap(
+  wrapper: Wrapper,
+  pieces: Iterable<Buffer>,
+  limits: UnwrapLimits = LIMITS,
+): Promise<Unwrapped> {
+  const content = new Spool();
+  let packed = 0;
+  /** Of reading or of keeping; all other errors are the decoder's. */
+  let ownFailure: unknown = null;
+  const own = <Result>(action: () => Result): Result => {
+    try {
+      return action();
+    } catch (error) {
+      ownFailure = error;
+      throw error;
+    }
+  };
+  function* counted() {
+    const iterator = pieces[Symbol.iterator]();
+    for (let next = own(() => iterator.next()); next.done !== true; next = own(() => iterator.next())) {
+      packed += next.value.length;
+      yield next.value;
+    }
+  }
+  const keep = (part: Uint8Array) =>
+    own(() => {
+      const size = content.size + part.length;
+      if (size > limits.bytes || (size > limits.ratioFrom && size > packed * limits.ratio)) {
+        throw new UnpacksTooLarge(`${packed} bytes of ${wrapper} data unpack to more than ${size}`);
+      }
+      content.append(part);
+    });
+
+  try {
+    await UNPACK[wrapper](counted(), keep);
+    return { content, damage: null };
+  } catch (error) {
+    if (ownFailure === null) return { content, damage: `the ${wrapper} data is cut or damaged (${describe(error)})` };
+    content.close();
+    throw ownFailure;
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+type Unpack = (pieces: Iterable<Buffer>, keep: (part: Uint8Array) => void) => Promise<void>;
+
+const UNPACK: Record<Wrapper, Unpack> = {
+  gzip: (pieces, keep) =>
+    new Promise((resolve, reject) => {
+      const gunzip = createGunzip();
+      // Neither iterating nor piping: both drop what is ready when an error comes.
+      gunzip.on("data", (part: Buffer) => {
+        try {
+          keep(part);
+        } catch (error) {
+          gunzip.destroy(error as Error);
+        }
+      });
+      gunzip.on("end", resolve);
+      gunzip.on("error", reject);
+      Readable.from(pieces).on("error", reject).pipe(gunzip);
+    }),
+
+  async xz(pieces, keep) {
+    const packed = Readable.toWeb(Readable.from(pieces));
+    const stream = new xz.XzReadableStream(packed as globalThis.ReadableStream<Uint8Array>);
+    for await (const part of stream as ReadableStream<Uint8Array>) keep(part);
+  },
+
+  async zstd(pieces, keep) {
+    const decoder = new ZSTDDecoder();
+    await decoder.init();
+    let idle = 0;
+    function* watched() {
+      for (const piece of pieces) {
+        idle = 0;
+        yield piece;
+      }
+    }
+    for (const part of decoder.decodeStreaming(watched())) {
+      // The decoder does not look at its library's errors, it repeats the failing call for ever.
+      if (part.length === 0 && ++idle > 2) throw new Error("invalid data");
+      if (part.length > 0) keep(part);
+    }
+  },
+};

@@ -10,6 +10,7 @@ export interface Pages {
   bytes: Buffer;
   /** Where the pages, or the compressed chunk with them, are in the file. */
   offset: number;
+  isCompressed: boolean;
 }
 
 /** A part of the data that cannot be had. */
@@ -37,7 +38,7 @@ export function* readRawPages(
   const end = Math.min(data.offset + data.size, file.size);
   const step = Math.max(pageSize, pieceBytes - (pieceBytes % pageSize));
   for (let offset = data.offset; offset < end; offset += step) {
-    yield { kind: "pages", bytes: file.read(offset, Math.min(step, end - offset)), offset };
+    yield { kind: "pages", bytes: file.read(offset, Math.min(step, end - offset)), offset, isCompressed: false };
   }
   const missing = data.offset + data.size - Math.max(end, data.offset);
   if (missing > 0) {
@@ -96,7 +97,7 @@ function decompressPages(
   decompress: Decompress,
 ): Pages | MissingPages {
   try {
-    return { kind: "pages", bytes: decompress(compressed, size), offset };
+    return { kind: "pages", bytes: decompress(compressed, size), offset, isCompressed: true };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { kind: "missing", offset, message: `a chunk of CPU ${cpu} cannot be decompressed (${reason})` };

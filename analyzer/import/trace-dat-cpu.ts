@@ -29,8 +29,8 @@ export class CpuStream {
   private readonly walker: PageWalker;
   private readonly record: RecordBytes;
   private chunk: Chunk;
-  /** Where the chunk, or its compressed form, is in the file. */
-  private chunkOffset = 0;
+  /** The chunk's place in the file. */
+  private pages: Pages | null = null;
   /** Of the next page, in the chunk. */
   private nextPage = 0;
 
@@ -74,12 +74,12 @@ export class CpuStream {
     return true;
   }
 
-  private setChunk({ bytes, offset }: Pages): void {
-    this.chunk = makeChunk(bytes, this.source.layout.littleEndian);
+  private setChunk(pages: Pages): void {
+    this.pages = pages;
+    this.chunk = makeChunk(pages.bytes, this.source.layout.littleEndian);
     this.walker.setChunk(this.chunk);
     this.record.bytes = this.chunk.bytes;
     this.record.view = this.chunk.view;
-    this.chunkOffset = offset;
     this.nextPage = 0;
   }
 
@@ -106,18 +106,19 @@ export class CpuStream {
       if (this.last !== null && last < this.last) this.reportGoingBack();
       this.last = last;
     }
-    if (walker.damage !== null) this.lose("damaged", null, this.chunkOffset, this.describeDamage(walker.damage));
+    if (walker.damage !== null) this.lose("damaged", null, this.pageOffset(), `CPU ${this.cpu}: ${walker.damage}`);
   }
 
   private reportGoingBack(): void {
     if (this.hasGoneBack) return;
     this.hasGoneBack = true;
-    this.source.report("warning", this.chunkOffset, `CPU ${this.cpu}: time goes back, events may be out of order`);
+    this.source.report("warning", this.pageOffset(), `CPU ${this.cpu}: time goes back, events may be out of order`);
   }
 
-  private describeDamage(damage: string): string {
-    const page = this.nextPage / this.source.layout.pageSize - 1;
-    return `CPU ${this.cpu}, page ${page} from here: ${damage}`;
+  /** Of the page in hand, in the file; of the whole chunk where that is compressed. */
+  private pageOffset(): number {
+    const { offset, isCompressed } = this.pages!;
+    return isCompressed ? offset : offset + this.nextPage - this.source.layout.pageSize;
   }
 
   /** A record that is wanted, or follows one that is. */

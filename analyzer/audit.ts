@@ -105,6 +105,7 @@ export async function auditReaders(
       const signals = decoder.decode(event);
       for (const signal of signals) {
         if (signal.kind === "operation") observed.decoded(signal.operation);
+        else if (signal.kind === "update" && signal.operation.outcome === "unknown") observed.noteUnknown(signal.operation);
       }
       world.apply(event, signals);
     }

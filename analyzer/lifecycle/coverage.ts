@@ -2,7 +2,7 @@
  * How completely each class was seen, and why not (design, section 8.1). Not seeing something is a fact about the
  * recording, never about the kernel: it lowers verdicts and is told, it accuses nobody.
  */
-import type { Catalog } from "../../collectors/catalog/catalog.js";
+import { type Catalog, parsePrototype } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Decoder, ProbeUse } from "../decode/decoder.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
@@ -73,16 +73,13 @@ export class CoverageObserver implements Observer {
     }
   }
 
-  updated(operation: Operation): void {
-    if (operation.outcome === "unknown") this.noteUnknown(operation);
-  }
-
+  /** A call's result that nobody records. */
   noteUnknown(operation: Operation): void {
-    if (!this.#unknownResult.has(operation.class.class)) this.#unknownResult.set(operation.class.class, operation);
+    if (operation.holder === null && !this.#unknownResult.has(operation.class.class)) this.#unknownResult.set(operation.class.class, operation);
   }
 
-  replaced(object: KernelObject): void {
-    if (object.class.class !== "module") this.#replaced.set(object.class.class, object);
+  began(_object: KernelObject, before: KernelObject | null): void {
+    if (before?.state === "replaced" && before.class.class !== "module") this.#replaced.set(before.class.class, before);
   }
 
   registered(entry: { class: ClassEntry }, before: { registered: Operation } | null): void {
@@ -168,7 +165,7 @@ function unseen(
   if (active !== undefined) {
     const text = `${active} was loaded or unloaded, which changes this class, and no event shows how`;
     const reasons: Reason[] = [{ code: "no-effect-seen", text, probe: null }];
-    return { state: "blind", reasons: [...reasons, ...unknownFunctions(uses), ...neverFired(entry, input, uses)] };
+    return { state: "blind", reasons: [...reasons, ...unknownFunctions(uses), ...neverFired(entry, input)] };
   }
   const functions = [...Object.keys(entry.functions), ...Object.keys(entry.sites)];
   const inStack = functions.find((name) => stackFunctions.has(name));
@@ -187,7 +184,13 @@ function seen(
   if (entry.counter) reasons.push(...counterReasons(entry, input, uses));
   // Where the counter itself was read from first to last, a probe more would show nothing new.
   if (!entry.counter || reasons.length > 0) reasons.push(...probeReasons(entry, input, uses));
-  return { state: reasons.length === 0 ? "complete" : "partial", reasons };
+  return { state: reasons.length === 0 ? "complete" : "partial", reasons: distinct(reasons) };
+}
+
+function distinct(reasons: readonly Reason[]): Reason[] {
+  return reasons.filter(
+    (reason, index) => reasons.findIndex((other) => other.code === reason.code && other.text === reason.text) === index,
+  );
 }
 
 function lossReasons(gaps: readonly Gap[], sources: readonly SourceFacts[]): Reason[] {
@@ -203,7 +206,10 @@ function lossReasons(gaps: readonly Gap[], sources: readonly SourceFacts[]): Rea
 /** What keeps a counter's ledger from being exact from creation to destruction. */
 function counterReasons(entry: ClassEntry, input: CoverageInput, uses: readonly ProbeUse[]): Reason[] {
   const reasons: Reason[] = [];
-  const { broken, breaks, unread, endUnseen } = input.world.objects.summary(entry);
+  const { lives, broken, breaks, unread, endUnseen } = input.world.objects.summary(entry);
+  if (lives === 0) {
+    reasons.push({ code: "by-holders", text: `only files that hold a ${entry.title} are recorded`, probe: null });
+  }
   const first = broken?.ledger?.breaks[0];
   if (first) {
     const [expected] = first.expected;
@@ -245,7 +251,7 @@ function probeReasons(entry: ClassEntry, input: CoverageInput, uses: readonly Pr
   const missing = Object.entries(entry.functions)
     .filter(([name, spec]) => !probed.has(name) && spec.effects.some((effect) => effect.holder === undefined) && present(name))
     .map(([name]) => name);
-  const reasons: Reason[] = [...neverFired(entry, input, uses)];
+  const reasons: Reason[] = [...neverFired(entry, input)];
   if (missing.length > 0) {
     const few = missing.slice(0, 3).join(", ");
     const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
@@ -265,34 +271,27 @@ function unknownFunctions(uses: readonly ProbeUse[]): Reason[] {
     }));
 }
 
-/** Listed kprobes that never fired and, by their name or values, may be about the class. */
-function neverFired(entry: ClassEntry, input: CoverageInput, uses: readonly ProbeUse[]): Reason[] {
-  const fired = uses.filter(({ interpretation: meaning }) => concerns(meaning, entry)).map((use) => use.probe.name);
-  const words = new Set(
-    Object.entries(entry.functions).flatMap(([name, spec]) => [
-      name,
-      ...(spec.prototype.match(/\w+(?=\s*[,)])/g) ?? []),
-    ]),
-  );
+/**
+ * Listed kprobes that never fired and may be about the class: by the function in their name, or because they record
+ * just what a function of the class is called with.
+ */
+function neverFired(entry: ClassEntry, input: CoverageInput): Reason[] {
+  const functions = Object.entries(entry.functions)
+    .filter(([, spec]) => spec.effects.some((effect) => effect.holder === undefined))
+    .map(([name, spec]) => ({ name, parameters: parsePrototype(spec.prototype).parameters.map(({ name: word }) => word) }));
   const reasons: Reason[] = [];
   for (const source of input.sources) {
-    for (const listed of source.listed) {
-      if (listed.fired || (listed.kind !== "kprobe" && listed.kind !== "kretprobe")) continue;
-      const related =
-        fired.some((name) => listed.name.includes(name) || name.includes(listed.name)) ||
-        [...words].some((word) => listed.name.includes(word)) ||
-        (listed.fields.length > 0 && listed.fields.every((field) => words.has(field)));
-      if (related) reasons.push({ code: "probe-never-fired", text: `${listed.name} never fired`, probe: listed.name });
+    for (const { name, kind, fields, fired } of source.listed) {
+      if (fired || (kind !== "kprobe" && kind !== "kretprobe")) continue;
+      const related = functions.some(
+        (known) =>
+          name.includes(known.name) ||
+          (known.parameters.length > 0 && known.parameters.every((word) => fields.includes(word))),
+      );
+      if (related) reasons.push({ code: "probe-never-fired", text: `${name} never fired`, probe: name });
     }
   }
   return reasons;
-}
-
-function concerns(meaning: ProbeUse["interpretation"], entry: ClassEntry): boolean {
-  if (meaning.role === "entry" || meaning.role === "return") {
-    return meaning.function.meanings.some((candidate) => candidate.class === entry);
-  }
-  return (meaning.role === "site" || meaning.role === "tracepoint") && meaning.class === entry;
 }
 
 /** Functions of the catalog that appear in the stacks of wanted events. */

@@ -75,7 +75,7 @@ export class Ledger implements CounterLedger {
   readonly breaks: LedgerBreak[] = [];
   /** First value read (or the initial one, when the creation was seen). */
   first: number | null = null;
-  /** Operations without any value, in a ledger that has not been read yet. */
+  /** Operations since the last value that was read. */
   unread = 0;
   reads = 0;
 
@@ -92,10 +92,8 @@ export class Ledger implements CounterLedger {
     let broken: LedgerBreak | null = null;
     if (read !== null) broken = this.#observe(operation, read);
     if (operation.delta === 0) return { break: broken, before: read };
-    if (this.#states === null && read === null) {
-      this.unread++;
-      return { break: null, before: null };
-    }
+    this.unread = read === null ? this.unread + 1 : 0;
+    if (this.#states === null) return { break: null, before: null };
     this.#push(operation);
     return { break: broken, before: read };
   }
@@ -105,13 +103,8 @@ export class Ledger implements CounterLedger {
     const read = this.#usableRead(operation);
     if (read === null) return { break: null, before: null };
     const index = this.#open.findIndex((open) => open.operation === operation);
-    if (index < 0) {
-      if (this.#states === null) {
-        this.unread = Math.max(0, this.unread - 1);
-        return this.take(operation);
-      }
-      return { break: null, before: null };
-    }
+    if (index < 0) return this.#states === null ? this.take(operation) : { break: null, before: null };
+    this.unread = 0;
     // The instruction has not run yet: only states in which it is not applied can explain the value.
     this.#states = this.#states?.filter((state) => (state.applied & (1 << index)) === 0) ?? null;
     const broken = this.#observe(operation, read, index);

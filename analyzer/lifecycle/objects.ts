@@ -42,8 +42,10 @@ const HISTORY = 64;
 export interface Applied {
   object: KernelObject;
   step: LedgerStep | null;
-  /** The generation before, when this operation began a new one. */
-  replaced: KernelObject | null;
+  /** This operation began the life. */
+  began: boolean;
+  /** The life before, when this operation began a new one at its key. */
+  before: KernelObject | null;
   /** The operation came after the object's destruction and nothing tells of a new life. */
   afterDestroy: boolean;
 }
@@ -123,24 +125,22 @@ export class ObjectTracker {
       const object = this.#begin(operation, key, (known?.generation ?? 0) + 1, losses);
       objects.set(key, object);
       const step = counts(operation) ? (object.ledger?.take(operation) ?? null) : null;
-      return { object, step, replaced: known ?? null, afterDestroy: false };
+      return { object, step, began: true, before: known ?? null, afterDestroy: false };
     }
     const wasDestroyed = known.state === "destroyed";
     remember(known, operation);
     if (operation.effect === "destroy" && operation.outcome === "done") markDestroyed(known, operation);
-    if (operation.effect === "create" && operation.outcome === "done") known.created ??= operation;
     const step = counts(operation) ? (known.ledger?.take(operation) ?? null) : null;
-    return { object: known, step, replaced: null, afterDestroy: wasDestroyed };
+    return { object: known, step, began: false, before: null, afterDestroy: wasDestroyed };
   }
 
-  /** The outcome of an operation told earlier is known now. */
+  /** The outcome of an operation told earlier is known now; null when it has no part in the present life yet. */
   update(operation: Operation, what: "outcome" | "read"): KernelObject | null {
     const object = operation.object === null ? undefined : this.find(operation.class, operation.object);
-    if (!object) return null;
+    if (!object?.history.includes(operation)) return null;
     if (what === "read") object.ledger?.refine(operation);
     else object.ledger?.resolve(operation);
     if (operation.outcome === "done" && operation.effect === "destroy") markDestroyed(object, operation);
-    if (operation.outcome === "done" && operation.effect === "create") object.created = operation;
     return object;
   }
 
@@ -154,7 +154,7 @@ export class ObjectTracker {
   }
 
   #begin(operation: Operation, key: ObjectKey, generation: number, losses: number): KernelObject {
-    const creation = operation.effect === "create" && operation.outcome !== "refused";
+    const creation = operation.effect === "create";
     const destruction = operation.effect === "destroy" && operation.outcome === "done";
     return {
       id: ++this.#lastId,
@@ -162,7 +162,7 @@ export class ObjectTracker {
       key,
       generation,
       state: destruction ? "destroyed" : "alive",
-      created: creation && operation.outcome === "done" ? operation : null,
+      created: creation ? operation : null,
       destroyed: destruction ? operation : null,
       first: operation,
       last: operation,
@@ -186,7 +186,7 @@ export class ObjectTracker {
   /** Whether an operation shows that the object seen last at this key is another one. */
   #beginsNewLife(known: KernelObject, operation: Operation): boolean {
     if (operation.effect === "create") {
-      return operation.outcome !== "refused" && known.created !== operation && known.last !== operation;
+      return known.created !== operation;
     }
     known.ledger?.settle(operation.event);
     const unused = known.class.counter?.unused ?? 0;

@@ -23,6 +23,8 @@ export interface Owner {
   confirmed: boolean;
   /** The module load that an instance was begun in. */
   module: Owner | null;
+  /** Task that loaded a module. */
+  task: string | null;
 }
 
 /** Tells the core which owners end, when they do. */
@@ -87,6 +89,7 @@ export class Owners {
       const before = this.#modules.get(name);
       if (before && before.ended === null) this.#end(before, operation, event);
       const owner = makeOwner("module", name, (before?.generation ?? 0) + 1, event);
+      owner.task = task;
       this.#modules.set(name, owner);
       this.#loading.set(task, owner);
       return;
@@ -97,10 +100,9 @@ export class Owners {
       this.#modules.set(name, owner);
     }
     if (operation.effect === "destroy") {
-      if (this.#loading.get(task) === owner) {
-        this.#loading.delete(task);
-        owner.failed = true;
-      }
+      if (this.#loading.get(task) === owner) this.#loading.delete(task);
+      // Freed by the task that loaded it, and not through delete_module(): its init had failed.
+      owner.failed = owner.task === task && isInside(event, "delete_module") !== true;
       this.#end(owner, operation, event);
       return;
     }
@@ -178,6 +180,7 @@ function makeOwner(kind: Owner["kind"], name: string, generation: number, began:
     failed: false,
     confirmed: false,
     module: null,
+    task: null,
   };
 }
 

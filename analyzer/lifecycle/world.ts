@@ -11,14 +11,20 @@ import { type KernelObject, ObjectTracker } from "./objects.js";
 import { type Owner, Owners } from "./owners.js";
 import { type Refusal, type Registration, Registrations, type Unmatched } from "./registrations.js";
 
+/** A creation or destruction of which it is not yet known whether it takes place. */
+function isUndecided({ effect, outcome }: Operation): boolean {
+  if (effect === "create") return outcome === "pending" || outcome === "refused";
+  return effect === "destroy" && outcome !== "done";
+}
+
 /** What rules and the store may listen to. Every method is optional but none is called twice for one thing. */
 export interface Observer {
   /** An operation on a known object. `step` is null where the class has no counter or the effect no part in it. */
   operation?(operation: Operation, object: KernelObject, step: LedgerStep | null, afterDestroy: boolean): void;
   /** The value or outcome of an operation told earlier. */
   updated?(operation: Operation, object: KernelObject, what: "outcome" | "read"): void;
-  /** A life ended without its destruction being seen: its address belongs to another object now. */
-  replaced?(object: KernelObject, by: Operation): void;
+  /** A life began; the one before at its key, if any, is over (destroyed, or replaced without its end being seen). */
+  began?(object: KernelObject, before: KernelObject | null): void;
   registered?(entry: Registration, before: Registration | null): void;
   refused?(refusal: Refusal): void;
   unregistered?(entry: Registration): void;
@@ -105,12 +111,12 @@ export class World {
       this.owners.instanceEvent(operation);
       return;
     }
-    if (operation.object === null) return;
+    if (operation.object === null || isUndecided(operation)) return;
     const isModule = entry.class === "module";
     if (isModule) this.owners.moduleEvent(operation);
     const applied = this.objects.apply(operation, this.gaps.length);
     for (const observer of this.#observers) {
-      if (applied.replaced?.state === "replaced") observer.replaced?.(applied.replaced, operation);
+      if (applied.began) observer.began?.(applied.object, applied.before);
       observer.operation?.(operation, applied.object, applied.step, applied.afterDestroy);
     }
     if (isModule && effect === "destroy") {
@@ -136,7 +142,11 @@ export class World {
       return;
     }
     const object = this.objects.update(operation, what);
-    if (!object) return;
+    if (!object) {
+      // A creation or destruction counts once its result is known.
+      if (what === "outcome" && operation.effect !== "get" && operation.effect !== "put") this.#operation(operation);
+      return;
+    }
     for (const observer of this.#observers) observer.updated?.(operation, object, what);
   }
 

@@ -33,7 +33,7 @@ export function describeKey(key: ObjectKey): string {
 }
 
 /** Name of the data symbol at an address, when it is exactly one. */
-export function symbolAt(context: RuleContext, event: AuditEvent, address: bigint): string | null {
+export function symbolAt(context: Pick<RuleContext, "symbols">, event: AuditEvent, address: bigint): string | null {
   // A recording may have resolved it itself (`sym=kvm_vfio_ops+0x0`).
   for (const value of event.args) {
     const match = typeof value === "string" ? /^([A-Za-z_]\w*)\+0x0\b/.exec(value) : null;
@@ -44,7 +44,7 @@ export function symbolAt(context: RuleContext, event: AuditEvent, address: bigin
 }
 
 /** `kvm_register_device_ops(type=4, ops=kvm_vfio_ops) = -EEXIST` */
-export function describeCall(context: RuleContext, operation: Operation): string {
+export function describeCall(context: Pick<RuleContext, "symbols">, operation: Operation): string {
   const { call } = operation;
   if (operation.class.class === "module") return `${operation.function} ${String(operation.object)}`;
   const values: string[] = [];

@@ -59,8 +59,8 @@ class Leak implements RuleWatch {
     else count.closed++;
   }
 
-  replaced(object: KernelObject): void {
-    this.#replaced.push(object);
+  began(_object: KernelObject, before: KernelObject | null): void {
+    if (before?.state === "replaced") this.#replaced.push(before);
   }
 
   operation(operation: Operation, object: KernelObject): void {

@@ -1,0 +1,67 @@
+import { Command, Option } from "commander";
+import { defaultCatalog } from "../../collectors/catalog/default.js";
+import { analyze } from "../index.js";
+import { REPORTS } from "../report/index.js";
+import { Progress, wantsColor, writeResult } from "./output.js";
+import { WrongUse } from "./program.js";
+
+interface Options {
+  db?: string;
+  format: string;
+  output?: string;
+  class?: string[];
+  catalog?: string[];
+  allowPartial?: boolean;
+  quiet?: boolean;
+}
+
+export function analyzeCommand(state: { exit: number }): Command {
+  return new Command("analyze")
+    .description("read traces of one machine, audit the objects in them, and report")
+    .argument("<file...>", "trace files of any format (ktally formats); - is standard input")
+    .option("--db <file>", "keep the audit in this SQLite database")
+    .addOption(new Option("--format <name>", "form of the report").choices(Object.keys(REPORTS)).default("text"))
+    .option("--output <file>", "write the report to a file instead of standard output")
+    .option("--class <names...>", "judge only these resource classes (ktally catalog list)")
+    .option("--catalog <files...>", "further catalog entries of your own")
+    .option("--allow-partial", "exit 0 although classes were only partly seen or a suspicion remains")
+    .option("--quiet", "print nothing, leave only the exit code")
+    .addHelpText("after", EXIT_CODES)
+    .action(async (files: string[], options: Options) => {
+      state.exit = await runAnalyze(files, options);
+    });
+}
+
+const EXIT_CODES = `
+Exit codes: 0 nothing found and all judged classes seen completely; 1 a bug (proven or derived); 2 wrong use or
+unreadable input; 125 a class was seen only in part, a suspicion remains, or nothing was judged (git bisect run
+skips on 125).`;
+
+/** Analyzes and reports; returns the exit code. */
+export async function runAnalyze(files: readonly string[], options: Options): Promise<number> {
+  const catalog = defaultCatalog(options.catalog);
+  const classes = options.class?.flatMap((names) => names.split(",")) ?? null;
+  const unknown = classes?.find((name) => !catalog.classes.has(name));
+  if (unknown !== undefined) {
+    throw new WrongUse(`--class ${unknown}: there is no such class; ktally catalog list names them all`);
+  }
+  const progress = new Progress(options.quiet !== true);
+  const analysis = await analyze(files, {
+    catalog,
+    classes,
+    db: options.db ?? null,
+    allowPartial: options.allowPartial ?? false,
+    progress: (events) => progress.update(events),
+  }).finally(() => progress.clear());
+  try {
+    const report = REPORTS[options.format];
+    if (options.quiet !== true && report) {
+      const color = options.output === undefined && wantsColor();
+      const width = process.stdout.isTTY === true ? process.stdout.columns : null;
+      await writeResult(report(analysis.view, { color, width }), options.output ?? null);
+    }
+    return analysis.exit;
+  } finally {
+    analysis.close();
+  }
+}

@@ -1,0 +1,10 @@
+import { Command } from "commander";
+import { importers } from "../import/registry.js";
+import { writeResult } from "./output.js";
+
+export function formatsCommand(_state: { exit: number }): Command {
+  return new Command("formats").description("list the trace formats that can be read").action(async () => {
+    const names = importers.map((importer) => `${importer.name}\n`);
+    await writeResult(`${names.join("")}\nAll are known by content, plain or packed with gzip, xz or zstd.\n`, null);
+  });
+}

@@ -1,0 +1,69 @@
+/** Writing results where the user wants them. */
+import { closeSync, openSync, writeSync } from "node:fs";
+import { harmless } from "../report/harmless.js";
+import { WrongUse } from "./program.js";
+
+/** Whoever read our output has closed it (`| head`): no error. */
+export class PipeClosed extends Error {
+  override name = "PipeClosed";
+}
+
+/** Writes a result to a file, or to standard output. */
+export async function writeResult(result: string | Iterable<string>, file: string | null): Promise<void> {
+  const chunks = typeof result === "string" ? [result] : result;
+  if (file === null) {
+    for (const chunk of chunks) await writeOut(chunk);
+    return;
+  }
+  let fd: number;
+  try {
+    fd = openSync(file, "w");
+  } catch (error) {
+    throw new WrongUse(`${harmless(file)}: cannot be written (${(error as NodeJS.ErrnoException).code}); name another file`);
+  }
+  try {
+    for (const chunk of chunks) writeSync(fd, chunk);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeOut(text: string): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException) => reject(error.code === "EPIPE" ? new PipeClosed() : error);
+    process.stdout.once("error", fail);
+    process.stdout.write(text, (error) => {
+      process.stdout.removeListener("error", fail);
+      if (error) fail(error);
+      else resolve();
+    });
+  });
+}
+
+/** Colour only on a terminal, and not under NO_COLOR (no-color.org). */
+export function wantsColor(): boolean {
+  return process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+}
+
+/** A line on standard error that tells how far the work is, when it takes over a second and somebody watches. */
+export class Progress {
+  readonly #start = Date.now();
+  #shown = 0;
+  readonly #enabled: boolean;
+
+  constructor(enabled: boolean) {
+    this.#enabled = enabled && process.stderr.isTTY === true;
+  }
+
+  update(events: number): void {
+    const now = Date.now();
+    if (!this.#enabled || now - this.#start < 1000 || now - this.#shown < 200) return;
+    this.#shown = now;
+    const rate = Math.round(events / ((now - this.#start) / 1000));
+    process.stderr.write(`\r\u001b[K${events.toLocaleString("en")} events read, ${rate.toLocaleString("en")} per second`);
+  }
+
+  clear(): void {
+    if (this.#shown > 0) process.stderr.write("\r\u001b[K");
+  }
+}

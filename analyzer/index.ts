@@ -1,0 +1,56 @@
+/** The library: `import { analyze } from "ktally"`. */
+import type { Database } from "better-sqlite3";
+import { defaultCatalog } from "../collectors/catalog/default.js";
+import { type AuditOptions, type AuditOutcome, runAudit } from "./audit.js";
+import { exitCode } from "./exit-code.js";
+import { describeCall } from "./rules/describe.js";
+import { AuditView } from "./store/audit-view.js";
+import { createAuditDatabase } from "./store/database.js";
+import { StoreRecorder } from "./store/recorder.js";
+import { version } from "./version.js";
+
+export interface AnalyzeOptions extends Partial<AuditOptions> {
+  /** Where to keep the audit; without it, it lives as long as the result. */
+  db?: string | null;
+  allowPartial?: boolean;
+}
+
+export interface Analysis {
+  /** What `ktally analyze` exits with: 0, 1 or 125. */
+  exit: number;
+  view: AuditView;
+  database: Database;
+  /** Ends the analysis; a temporary database goes with it. */
+  close(): void;
+}
+
+/**
+ * Reads traces of one machine, follows the objects in them and judges.
+ * @throws UnreadableInput when an input cannot be read at all, UnusableDatabase when `db` cannot be used.
+ */
+export async function analyze(paths: readonly string[], options: AnalyzeOptions = {}): Promise<Analysis> {
+  const audit: AuditOptions = { classes: null, ...options, catalog: options.catalog ?? defaultCatalog() };
+  const database = createAuditDatabase(options.db ?? null);
+  try {
+    const recorder = new StoreRecorder(database, version());
+    const outcome = await runAudit(paths, audit, recorder);
+    const exit = exitCode(outcome, options.allowPartial ?? false);
+    recorder.finish(outcome, exit, { call: (operation) => describeCall(symbolsOf(outcome), operation) });
+    return { exit, view: new AuditView(database), database, close: () => database.close() };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function symbolsOf(outcome: AuditOutcome) {
+  return {
+    symbols: (source: number) =>
+      outcome.sources[source]?.symbols ?? outcome.sources.find((facts) => facts.symbols)?.symbols ?? null,
+  };
+}
+
+export { loadCatalog } from "../collectors/catalog/catalog.js";
+export { UnreadableInput } from "./import/trace-event.js";
+export { AuditView } from "./store/audit-view.js";
+export { openAuditDatabase, UnusableDatabase } from "./store/database.js";

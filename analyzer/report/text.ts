@@ -1,0 +1,188 @@
+/** The report for people: the story first, the ids after. */
+import type { AuditView, CoverageView, EvidenceView, FindingView, SourceView } from "../store/audit-view.js";
+import { harmless } from "./harmless.js";
+import { type Style, styleFor } from "./style.js";
+
+export interface TextOptions {
+  color: boolean;
+  /** Columns of the terminal; null: do not wrap. */
+  width: number | null;
+}
+
+/** Lines of one finding's story that are shown; the rest is in the database and in JSON. */
+const STORY_LINES = 12;
+const STACK_LINES = 8;
+const LABEL = 12;
+
+export function textReport(audit: AuditView, options: TextOptions): string {
+  const style = styleFor(options.color);
+  const width = Math.max(60, Math.min(options.width ?? 100, 120));
+  const findings = audit.findings();
+  const roots = findings.filter((finding) => finding.consequence_of === null);
+  const lines: string[] = [];
+  const coverage = audit.coverage();
+  for (const [index, root] of roots.entries()) {
+    if (index > 0) lines.push("");
+    const consequences = findings.filter((finding) => finding.consequence_of === root.id);
+    lines.push(...findingLines(root, consequences, coverage, style, width, index === 0 ? headline(roots) : null));
+  }
+  if (roots.length === 0) lines.push(...nothingFound(coverage, style));
+  lines.push("", ...footer(audit.sources(), coverage, style, width));
+  return `${lines.join("\n")}\n`;
+}
+
+/** `1 bug`, `2 bugs, 1 suspicion`. */
+function headline(roots: readonly FindingView[]): string {
+  const errors = roots.filter((finding) => finding.level === "error");
+  const bugs = errors.filter((finding) => finding.verdict !== "suspected").length;
+  const suspicions = errors.length - bugs;
+  const notes = roots.length - errors.length;
+  const parts = [plural(bugs, "bug", "bugs"), plural(suspicions, "suspicion", "suspicions"), plural(notes, "note", "notes")];
+  return parts.filter((part) => part !== null).join(", ");
+}
+
+function plural(count: number, one: string, many: string): string | null {
+  if (count === 0) return null;
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+function findingLines(
+  finding: FindingView,
+  consequences: readonly FindingView[],
+  coverage: readonly CoverageView[],
+  style: Style,
+  width: number,
+  count: string | null,
+): string[] {
+  const tag = `${finding.rule} · ${finding.verdict}`;
+  const title = harmless(finding.title);
+  const lead = count === null ? "" : `${count}   `;
+  const room = width - lead.length - tag.length - 3;
+  const gap = " ".repeat(Math.max(3, room - title.length + 3));
+  const lines = [`${style.strong(lead)}${style.strong(title)}${gap}${style.verdict(finding.verdict, tag)}`, ""];
+  lines.push(...wrap(harmless(finding.explanation), width - 2).map((line) => `  ${line}`), "");
+  lines.push(...storyLines(finding, consequences, style), "");
+  const by = finding.culprit_context === null ? "" : `, ${harmless(finding.culprit_context)}`;
+  lines.push(...labelled("to blame", `${finding.culprit}${by}`, style, width));
+  for (const line of stackLines(finding.culprit_stack)) lines.push(`  ${" ".repeat(LABEL)}${style.faint(line)}`);
+  lines.push(...labelled("expected", finding.expected, style, width));
+  lines.push(...labelled("sure", finding.sure, style, width));
+  for (const reason of finding.lowered_by) lines.push(...labelled("but", reason.text, style, width));
+  if (finding.fixed_by !== null) lines.push(...labelled("fixed by", finding.fixed_by, style, width));
+  lines.push(...labelled("seen", seen(coverage, finding.class), style, width));
+  for (const consequence of consequences) {
+    lines.push(...labelled("so also", `${consequence.title} (${consequence.rule} · ${consequence.verdict})`, style, width));
+  }
+  lines.push(...labelled("id", `${finding.fingerprint} · ${finding.class} · ${finding.variant}`, style, width));
+  return lines;
+}
+
+/** The events of the finding and its consequences, in order of time; each event once. */
+function storyLines(finding: FindingView, consequences: readonly FindingView[], style: Style): string[] {
+  const events = new Map<number, EvidenceView>();
+  for (const event of finding.evidence) events.set(event.event, event);
+  for (const event of consequences.flatMap((consequence) => consequence.evidence)) {
+    if (!events.has(event.event)) events.set(event.event, event);
+  }
+  const consequenceEvents = new Set(
+    consequences.flatMap((consequence) => consequence.evidence.slice(-1).map((event) => event.event)),
+  );
+  const story = [...events.values()].sort((a, b) => a.event - b.event);
+  const shown = story.length <= STORY_LINES ? story : [...story.slice(0, STORY_LINES / 2), ...story.slice(-STORY_LINES / 2)];
+  const rows = shown.map((event) => ({
+    time: seconds(event.time_ns),
+    task: `${event.comm === "" ? "?" : harmless(event.comm)} ${event.tid}`,
+    call: harmless(event.call),
+    note: consequenceEvents.has(event.event) ? `consequence: ${event.note}` : event.note,
+  }));
+  const widths = {
+    time: Math.max(...rows.map((row) => row.time.length)),
+    task: Math.max(...rows.map((row) => row.task.length)),
+    call: Math.min(72, Math.max(...rows.map((row) => row.call.length))),
+  };
+  const lines = rows.map(
+    ({ time, task, call, note }) =>
+      `  ${time.padStart(widths.time)}  ${task.padEnd(widths.task)}  ${call.padEnd(widths.call)}  ${style.faint(note)}`,
+  );
+  if (story.length > shown.length) {
+    lines.splice(STORY_LINES / 2, 0, style.faint(`  … ${story.length - shown.length} more`));
+  }
+  return lines;
+}
+
+function stackLines(stack: readonly string[]): string[] {
+  const lines = stack.slice(0, STACK_LINES).map((frame) => `← ${harmless(frame)}`);
+  return stack.length > STACK_LINES ? [...lines, `… ${stack.length - STACK_LINES} more`] : lines;
+}
+
+function labelled(label: string, text: string, style: Style, width: number): string[] {
+  const [first = "", ...rest] = wrap(harmless(text), width - LABEL - 2);
+  return [
+    `  ${style.label(label.padEnd(LABEL))}${first}`,
+    ...rest.map((line) => `  ${" ".repeat(LABEL)}${line}`),
+  ];
+}
+
+/** How well the finding's class and the others were seen. */
+function seen(coverage: readonly CoverageView[], of: string): string {
+  const own = coverage.find((entry) => entry.class === of);
+  const why = own?.reasons[0] === undefined ? "" : ` (${own.reasons[0].text})`;
+  return own === undefined ? "" : `${own.class} ${own.state}${why}`;
+}
+
+function nothingFound(coverage: readonly CoverageView[], style: Style): string[] {
+  const judged = coverage.filter((entry) => entry.judged && entry.effects > 0 && entry.class !== "module");
+  if (judged.length === 0) return [style.strong("Nothing was judged: no event shows an object of any class.")];
+  const names = judged.map((entry) => entry.class).join(", ");
+  const whole = judged.every((entry) => entry.state === "complete");
+  return [style.strong(whole ? `No bug found in ${names}.` : `No bug found in what was seen of ${names}.`)];
+}
+
+function footer(sources: readonly SourceView[], coverage: readonly CoverageView[], style: Style, width: number): string[] {
+  const lines = [style.strong("seen")];
+  for (const entry of coverage.filter((candidate) => candidate.state !== "absent")) {
+    const count = entry.effects === 0 ? "" : `, ${entry.effects} operations`;
+    lines.push(`  ${entry.class.padEnd(18)} ${style.state(entry.state)}${count}${entry.judged ? "" : ", not judged"}`);
+    for (const reason of entry.reasons.slice(0, 4)) {
+      lines.push(...wrap(harmless(reason.text), width - 23).map((line, index) => `${" ".repeat(19)}${index === 0 ? "· " : "  "}${style.faint(line)}`));
+    }
+    if (entry.reasons.length > 4) lines.push(`${" ".repeat(19)}${style.faint(`· ${entry.reasons.length - 4} more reasons`)}`);
+  }
+  const absent = coverage.filter((entry) => entry.state === "absent").map((entry) => entry.class);
+  if (absent.length > 0) {
+    lines.push(...wrap(`not judged: ${absent.join(", ")}`, width - 2).map((line) => style.faint(`  ${line}`)));
+  }
+  for (const source of sources) {
+    const lost = source.lost.places === 0 ? "" : `, ${source.lost.known || "some"} lost in ${source.lost.places} places`;
+    const kernel = source.kernel === null ? "" : `, Linux ${source.kernel}`;
+    lines.push(
+      `  ${harmless(source.path)}: ${source.format}${kernel}, ${source.events} events, ${source.relevant} of them used${lost}`,
+    );
+    for (const { severity, offset, line, message } of source.diagnostics) {
+      const where = line !== null ? ` line ${line}` : offset !== null ? ` byte ${offset}` : "";
+      lines.push(`  ${style.faint(`${severity}${where}: ${harmless(message)}`)}`);
+    }
+  }
+  return lines;
+}
+
+/** Seconds with microseconds, as ftrace prints them; the time is cut off, not rounded. */
+export function seconds(time: bigint): string {
+  const micros = time / 1000n;
+  return `${micros / 1_000_000n}.${String(micros % 1_000_000n).padStart(6, "0")}`;
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  lines.push(line);
+  return lines;
+}

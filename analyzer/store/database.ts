@@ -1,0 +1,101 @@
+/** Opens and creates audit databases. */
+import { existsSync, rmSync } from "node:fs";
+import BetterSqlite, { type Database } from "better-sqlite3";
+import { APPLICATION_ID, INDEXES, SCHEMA, SCHEMA_VERSION, VIEWS } from "./schema.js";
+
+/** The database cannot be used: one sentence that says which, why and what to do. Exit 2. */
+export class UnusableDatabase extends Error {
+  override name = "UnusableDatabase";
+}
+
+/**
+ * Creates the database of a new audit; an audit that is there already is replaced, anything else is left alone.
+ * Without a path it lives in a temporary file that goes with it.
+ * @throws UnusableDatabase
+ */
+export function createAuditDatabase(path: string | null): Database {
+  // An empty name is SQLite's own temporary file (sqlite3_open: "private, temporary on-disk database").
+  const file = path ?? "";
+  if (path !== null && existsSync(path)) replaceable(path);
+  const database = guard(file, () => new BetterSqlite(file));
+  guard(file, () => {
+    database.pragma("page_size = 8192");
+    // Nobody else needs a temporary audit; the user's own must survive a crash as a file that opens.
+    database.pragma(path === null ? "journal_mode = OFF" : "journal_mode = WAL");
+    database.pragma(path === null ? "synchronous = OFF" : "synchronous = NORMAL");
+    database.pragma(`application_id = ${APPLICATION_ID}`);
+    database.pragma(`user_version = ${SCHEMA_VERSION}`);
+    database.exec(SCHEMA);
+  });
+  return database;
+}
+
+/**
+ * Opens an audit for reading.
+ * @throws UnusableDatabase when it is none, or was not finished.
+ */
+export function openAuditDatabase(path: string): Database {
+  if (!existsSync(path)) throw new UnusableDatabase(`${path}: there is no such file; make it with analyze --db ${path}`);
+  const database = guard(path, () => new BetterSqlite(path, { readonly: true }));
+  guard(path, () => {
+    if (database.pragma("application_id", { simple: true }) !== APPLICATION_ID) {
+      throw new UnusableDatabase(`${path}: is not a ktally database; make one with analyze --db`);
+    }
+    const version = database.pragma("user_version", { simple: true });
+    if (version !== SCHEMA_VERSION) {
+      throw new UnusableDatabase(
+        `${path}: has schema ${String(version)}, this ktally reads ${SCHEMA_VERSION}; analyze the trace again`,
+      );
+    }
+    const state = database.prepare("SELECT value FROM meta WHERE key = 'state'").pluck().get();
+    if (state !== "complete") {
+      throw new UnusableDatabase(`${path}: its import was interrupted; analyze the trace again with --db ${path}`);
+    }
+  });
+  return database;
+}
+
+/** Adds indexes and views and marks the audit as whole. */
+export function completeAuditDatabase(database: Database): void {
+  database.exec(INDEXES);
+  database.exec(VIEWS);
+  database.prepare("INSERT OR REPLACE INTO meta VALUES ('state', 'complete')").run();
+}
+
+/** Removes an audit that is to be made anew; anything that is not one of ours is not touched. */
+function replaceable(path: string): void {
+  const database = guard(path, () => new BetterSqlite(path, { readonly: true }));
+  const ours = guard(path, () => {
+    const tables = database.prepare("SELECT count(*) FROM sqlite_schema").pluck().get();
+    return tables === 0 || database.pragma("application_id", { simple: true }) === APPLICATION_ID;
+  });
+  database.close();
+  if (!ours) throw new UnusableDatabase(`${path}: is another program's database; name a new file`);
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+}
+
+function guard<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof BetterSqlite.SqliteError) {
+      throw new UnusableDatabase(`${path}: ${sentence(error.code, error.message)}`);
+    }
+    if (error instanceof TypeError && error.message.includes("directory")) {
+      throw new UnusableDatabase(`${path}: its folder does not exist; name a file in one that does`);
+    }
+    throw error;
+  }
+}
+
+function sentence(code: string, message: string): string {
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
+    return "is locked by another process; wait for it, or name another file";
+  }
+  if (code === "SQLITE_NOTADB") return "is no database; name a new file, or one made with analyze --db";
+  if (code.startsWith("SQLITE_READONLY") || code === "SQLITE_CANTOPEN" || code === "SQLITE_PERM") {
+    return "cannot be written here; name a file in a folder that can";
+  }
+  if (code === "SQLITE_FULL") return "the disk is full; free some space, or name a file elsewhere";
+  return message;
+}

@@ -1,0 +1,68 @@
+/** Findings and their evidence, as rows. */
+import { createHash } from "node:crypto";
+import type { Database } from "better-sqlite3";
+import type { Operation } from "../decode/operation.js";
+import type { Finding } from "../rules/finding.js";
+
+/** How to put an operation into words: needs the symbols of the sources. */
+export interface FindingTexts {
+  call(operation: Operation): string;
+}
+
+/** Writes the findings of an audit, roots before their consequences. */
+export function writeFindings(database: Database, findings: readonly Finding[], texts: FindingTexts): void {
+  const insert = database.prepare(`INSERT INTO findings VALUES (${Array(21).fill("?").join(",")})`);
+  const reason = database.prepare("INSERT INTO reasons VALUES (NULL,?,?,?,?)");
+  const evidence = database.prepare("INSERT INTO evidence VALUES (?,?,?,?,?,?,?,?,?,?)");
+  const ids = new Map(findings.map((finding, index) => [finding, index + 1]));
+  for (const [finding, id] of ids) {
+    const { object, culprit } = finding;
+    insert.run(
+      id,
+      finding.rule,
+      finding.variant,
+      finding.level,
+      finding.verdict,
+      finding.class.class,
+      object.label,
+      object.address === null ? null : BigInt.asIntN(64, object.address),
+      object.key,
+      object.generation,
+      finding.consequenceOf === null ? null : (ids.get(finding.consequenceOf) ?? null),
+      fingerprint(finding),
+      finding.title,
+      finding.explanation,
+      finding.expected,
+      finding.sure,
+      finding.class.fixed_before[finding.rule] ?? null,
+      culprit.function,
+      culprit.context,
+      culprit.site,
+      culprit.event?.id ?? null,
+    );
+    for (const { code, text, probe } of finding.loweredBy) reason.run(id, code, text, probe);
+    for (const [seq, { event, operation, note }] of finding.evidence.entries()) {
+      evidence.run(
+        id,
+        seq,
+        event.id,
+        operation === null ? note : texts.call(operation),
+        operation?.function ?? event.probe.name,
+        operation?.effect ?? null,
+        operation === null ? null : operation.delta,
+        operation?.read?.value ?? null,
+        operation?.result ?? null,
+        note,
+      );
+    }
+  }
+}
+
+/** The same bug in another run or boot: class, rule and functions, never addresses (design, section 8). */
+export function fingerprint(finding: Finding): string {
+  const functions = [finding.culprit.function, finding.trigger?.function ?? ""];
+  const isAddress = finding.object.address !== null && finding.class.table?.key === finding.class.table?.ops;
+  const key = isAddress || finding.class.kind === "counted" ? "" : (finding.object.key ?? "");
+  const text = [finding.class.class, finding.rule, finding.variant, key, ...functions].join("\n");
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,293 @@
+/** Writes an audit into its database while the trace is read. */
+import type { Database, Statement } from "better-sqlite3";
+import type { AuditOutcome, Recorder } from "../audit.js";
+import type { AuditEvent, Operation } from "../decode/operation.js";
+import type { CodeLocation, Probe, SourceFacts, Stack, SymbolTable, Value } from "../import/trace-event.js";
+import type { KernelObject } from "../lifecycle/objects.js";
+import type { Registration } from "../lifecycle/registrations.js";
+import { completeAuditDatabase } from "./database.js";
+import { type FindingTexts, writeFindings } from "./findings.js";
+import { type Cell, RowWriter } from "./rows.js";
+
+/** Rows per transaction: large enough to be cheap, small enough to keep the write-ahead log small. */
+const EVENTS_PER_TRANSACTION = 100_000;
+/** Operations are written a little later, so that most outcomes are known by then. */
+const LEDGER_DELAY = 512;
+
+export class StoreRecorder implements Recorder {
+  readonly #database: Database;
+  readonly #events: RowWriter;
+  readonly #ledger: RowWriter;
+  readonly #objects: RowWriter;
+  readonly #registrations: RowWriter;
+  readonly #probes = new Map<Probe, number>();
+  readonly #stacks = new Map<Stack, number>();
+  readonly #tasks = new Map<string, number>();
+  readonly #insertProbe: Statement;
+  readonly #insertTask: Statement;
+  readonly #lateOutcome: Statement;
+  #waiting: { operation: Operation; object: number }[] = [];
+  readonly #written = new WeakSet<Operation>();
+  #sinceCommit = 0;
+
+  constructor(database: Database, version: string) {
+    this.#database = database;
+    this.#events = new RowWriter(database, "events", [
+      "id", "source", "probe", "time_ns", "cpu", "tid", "task", "flags", "next_ns", "stack", "a0", "a1", "a2", "a3", "more",
+    ]);
+    this.#ledger = new RowWriter(database, "ledger", [
+      "event", "object", "effect", "function", "site", "delta", "refs", "outcome", "result",
+    ]);
+    this.#objects = new RowWriter(database, "objects", [
+      "id", "class", "label", "address", "name", "generation", "state", "created_ns", "destroyed_ns", "refs_last", "exact",
+    ]);
+    this.#registrations = new RowWriter(database, "registrations", [
+      "id", "class", "key", "generation", "ops", "owner", "registered_ns", "unregistered_ns", "end", "orphaned",
+    ]);
+    this.#insertProbe = database.prepare("INSERT INTO probes VALUES (?,?,?,?,?,?,?,?,?)");
+    this.#insertTask = database.prepare("INSERT INTO tasks VALUES (?,?)");
+    this.#lateOutcome = database.prepare(
+      "UPDATE ledger SET outcome = ?, result = ?, refs = ? WHERE event = ? AND object = ? AND effect = ?",
+    );
+    database.prepare("INSERT INTO meta VALUES ('state', 'importing'), ('version', ?)").run(version);
+    database.exec("BEGIN");
+  }
+
+  event(event: AuditEvent): void {
+    const { args } = event;
+    this.#events.add(
+      event.id,
+      event.source,
+      this.#probe(event.probe),
+      event.time,
+      event.cpu,
+      event.tid,
+      this.#task(event.comm),
+      event.flags,
+      event.nextOnCpu,
+      this.#stack(event.stack),
+      cell(args[0]),
+      cell(args[1]),
+      cell(args[2]),
+      cell(args[3]),
+      args.length > 4 ? JSON.stringify(args.slice(4).map((value) => (typeof value === "bigint" ? String(value) : value))) : null,
+    );
+    if (++this.#sinceCommit >= EVENTS_PER_TRANSACTION) {
+      this.#sinceCommit = 0;
+      this.#database.exec("COMMIT; BEGIN");
+    }
+  }
+
+  began(_object: KernelObject, before: KernelObject | null): void {
+    if (before) this.#object(before);
+  }
+
+  operation(operation: Operation, object: KernelObject): void {
+    this.#waiting.push({ operation, object: object.id });
+    if (this.#waiting.length >= 2 * LEDGER_DELAY) this.#writeLedger(LEDGER_DELAY);
+  }
+
+  updated(operation: Operation, object: KernelObject): void {
+    if (!this.#written.has(operation)) return;
+    this.#ledger.flush();
+    const refs = refsBefore(operation);
+    this.#lateOutcome.run(operation.outcome, operation.result, refs, operation.event.id, object.id, operation.effect);
+  }
+
+  unregistered(entry: Registration): void {
+    this.#registration(entry);
+  }
+
+  homeGone(entry: Registration): void {
+    this.#registration(entry);
+  }
+
+  registered(_entry: Registration, before: Registration | null): void {
+    if (before) this.#registration(before);
+  }
+
+  /** Writes what is known at the end and completes the database. */
+  finish(outcome: AuditOutcome, exit: number, texts: FindingTexts): void {
+    const { world, sources } = outcome;
+    this.#writeLedger(this.#waiting.length);
+    for (const object of world.objects.all()) this.#object(object);
+    for (const entry of world.registrations.all()) this.#registration(entry);
+    for (const rows of [this.#events, this.#ledger, this.#objects, this.#registrations]) rows.flush();
+    this.#writeStacks(sources);
+    for (const [index, facts] of sources.entries()) this.#source(index, facts, outcome.relevant[index] ?? 0);
+    this.#gaps(outcome);
+    this.#coverage(outcome);
+    writeFindings(this.#database, outcome.findings, texts);
+    this.#database.prepare("INSERT INTO meta VALUES ('exit', ?)").run(String(exit));
+    this.#database.exec("COMMIT");
+    completeAuditDatabase(this.#database);
+  }
+
+  #probe(probe: Probe): number {
+    const known = this.#probes.get(probe);
+    if (known !== undefined) return known;
+    const id = this.#probes.size + 1;
+    this.#probes.set(probe, id);
+    const { at } = probe;
+    this.#insertProbe.run(
+      id,
+      probe.kind,
+      probe.system,
+      probe.name,
+      JSON.stringify(probe.fields),
+      signed(at?.address ?? null),
+      at?.symbol ?? null,
+      at?.offset ?? null,
+      at?.module ?? null,
+    );
+    return id;
+  }
+
+  #task(comm: string): number {
+    const known = this.#tasks.get(comm);
+    if (known !== undefined) return known;
+    const id = this.#tasks.size + 1;
+    this.#tasks.set(comm, id);
+    this.#insertTask.run(id, comm);
+    return id;
+  }
+
+  #stack(stack: Stack | null): number | null {
+    if (stack === null) return null;
+    let id = this.#stacks.get(stack);
+    if (id === undefined) {
+      id = this.#stacks.size + 1;
+      this.#stacks.set(stack, id);
+    }
+    return id;
+  }
+
+  #writeLedger(count: number): void {
+    for (const { operation, object } of this.#waiting.splice(0, count)) {
+      this.#written.add(operation);
+      this.#ledger.add(
+        operation.event.id,
+        object,
+        operation.effect,
+        operation.function,
+        operation.site ? 1 : 0,
+        operation.delta,
+        refsBefore(operation),
+        operation.outcome,
+        operation.result,
+      );
+    }
+  }
+
+  #object(object: KernelObject): void {
+    const named = typeof object.key === "string";
+    const exact = object.ledger === null || (object.ledger.breaks.length === 0 && object.losses === 0);
+    this.#objects.add(
+      object.id,
+      object.class.class,
+      `${object.class.title} ${named ? object.key : `0x${object.key.toString(16)}`}`,
+      named ? null : signed(object.key as bigint),
+      named ? (object.key as string) : null,
+      object.generation,
+      object.state,
+      object.created?.event.time ?? null,
+      object.destroyed?.event.time ?? null,
+      object.ledger?.value() ?? null,
+      exact ? 1 : 0,
+    );
+  }
+
+  #registration(entry: Registration): void {
+    this.#registrations.add(
+      entry.id,
+      entry.class.class,
+      signed(entry.key),
+      entry.generation,
+      signed(entry.ops),
+      entry.owner === null ? null : `${entry.owner.name} #${entry.owner.generation}`,
+      entry.registered.event.time,
+      entry.unregistered?.event.time ?? null,
+      entry.end,
+      entry.orphaned === null ? 0 : 1,
+    );
+  }
+
+  /** Frames are named last: a source's symbols are complete only when it has been read. */
+  #writeStacks(sources: readonly SourceFacts[]): void {
+    const tables = sources.flatMap((facts) => (facts.symbols ? [facts.symbols] : []));
+    const rows = new RowWriter(this.#database, "frames", ["stack", "depth", "address", "symbol"]);
+    for (const [stack, id] of this.#stacks) {
+      for (const [depth, frame] of stack.frames.entries()) {
+        rows.add(id, depth, signed(frame.address), frame.symbol ?? symbolOf(frame, tables));
+      }
+    }
+    rows.flush();
+  }
+
+  #source(index: number, facts: SourceFacts, relevant: number): void {
+    const spans = [...facts.cpus.values()];
+    const first = spans.reduce<bigint | null>((least, { first: at }) => (least === null || at < least ? at : least), null);
+    const last = spans.reduce<bigint | null>((most, { last: at }) => (most === null || at > most ? at : most), null);
+    const lost = facts.gaps.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
+    this.#database
+      .prepare("INSERT INTO sources VALUES (?,?,?,?,?,?,?,?,?,?,?)")
+      .run(
+        index,
+        facts.path,
+        facts.format,
+        facts.clock,
+        facts.kernel,
+        facts.eventCount,
+        relevant,
+        first,
+        last,
+        lost,
+        facts.gaps.length,
+      );
+    const diagnostic = this.#database.prepare("INSERT INTO diagnostics VALUES (?,?,?,?,?)");
+    for (const { severity, offset, line, message } of facts.diagnostics) {
+      diagnostic.run(index, severity, offset, line, message);
+    }
+  }
+
+  #gaps(outcome: AuditOutcome): void {
+    const insert = this.#database.prepare("INSERT INTO gaps VALUES (?,?,?,?,?)");
+    for (const gap of outcome.world.gaps) insert.run(gap.code, gap.cpu, gap.from, gap.to, gap.lost);
+  }
+
+  #coverage(outcome: AuditOutcome): void {
+    const insert = this.#database.prepare("INSERT INTO coverage VALUES (?,?,?,?,?)");
+    const reason = this.#database.prepare("INSERT INTO reasons VALUES (?,NULL,?,?,?)");
+    for (const { class: entry, state, judged, effects, reasons } of outcome.coverage) {
+      insert.run(entry.class, entry.title, state, judged ? 1 : 0, effects);
+      for (const { code, text, probe } of reasons) reason.run(entry.class, code, text, probe);
+    }
+  }
+}
+
+/** SQLite's integers are signed. */
+function signed(value: bigint): bigint;
+function signed(value: bigint | null): bigint | null;
+function signed(value: bigint | null): bigint | null {
+  return value === null ? null : BigInt.asIntN(64, value);
+}
+
+function cell(value: Value | undefined): Cell {
+  if (value === undefined || value === null) return null;
+  return typeof value === "bigint" ? BigInt.asIntN(64, value) : value;
+}
+
+function refsBefore(operation: Operation): number | null {
+  const { read } = operation;
+  if (read === null || read.guess) return null;
+  return read.when === "after" ? read.value - operation.delta : read.value;
+}
+
+function symbolOf(frame: CodeLocation, tables: readonly SymbolTable[]): string | null {
+  if (frame.address === null) return null;
+  for (const table of tables) {
+    const { symbol } = table.locate(frame.address);
+    if (symbol !== null) return symbol;
+  }
+  return null;
+}

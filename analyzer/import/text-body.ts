@@ -9,8 +9,8 @@ export interface Fields {
   values: Value[];
 }
 
-const NEXT_KEY = /(?:^|\s)([A-Za-z_$][\w$]*)=/g;
-const AT_KEY_OR_END = /\s*$|\s+[A-Za-z_$][\w$]*=/y;
+const NEXT_KEY = /(?:^|\s)([A-Za-z_$][\w$]{0,63})=/g;
+const AT_KEY_OR_END = /\s*$|\s+[A-Za-z_$][\w$]{0,63}=/y;
 /** MAX_TRACE_ARGS of the kernel; no format has more fields. */
 const MAX_FIELDS = 128;
 const CLOSING: Record<string, string> = { '"': '"', "{": "}", "(": ")" };

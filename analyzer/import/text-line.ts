@@ -32,14 +32,6 @@ export class EventLine {
   bodyEnd = 0;
 }
 
-/** What of a file's layout a line needs to be read: found in its head and preamble. */
-export interface Layout {
-  /** Bytes of `FILE: ` or `INSTANCE: ` before each line. */
-  prefix: number;
-  /** Characters of flags glued to a raw time (`d..1.303280081900681`); 0 where that cannot be told. */
-  gluedFlags: number;
-}
-
 const SPACE = 0x20;
 const COLON = 0x3a;
 const MINUS = 0x2d;
@@ -49,6 +41,8 @@ const ZERO = 0x30;
 
 /** The kernel right-aligns the task name to 16 columns: `%16s-%-7d`. */
 const COMM_WIDTH = 16;
+/** KSYM_NAME_LEN: some events are named by a symbol. */
+const MAX_NAME = 512;
 /** More than NR_CPUS can be. */
 const MAX_CPU = 65535;
 /** No header is longer; what is behind is body and is not looked at by the slower patterns. */
@@ -61,15 +55,26 @@ const LATENCY_COLUMNS = /^\s*(.{1,8}?)-(-?\d+)\s+(\d+)(?:-0x([0-9a-f]{1,2})|([dD
 
 /**
  * Reads the event line in `buffer[start, end)` into `line`.
+ * @param glued Characters of flags where they are glued to a raw time (`d..1.303280081900681`), 0 where they never are.
  * @returns false when it is something else: a frame, a mark, a comment, a continuation, or damage.
  */
-export function readEventLine(buffer: Buffer, start: number, end: number, layout: Layout, line: EventLine): boolean {
-  const from = start + layout.prefix;
+export function readEventLine(buffer: Buffer, start: number, end: number, glued: number, line: EventLine): boolean {
   line.rawFlags = -1;
-  return readAlignedColumns(buffer, from, end, layout, line) || readAnyColumns(buffer, from, end, layout, line);
+  return readAlignedColumns(buffer, start, end, glued, line) || readAnyColumns(buffer, start, end, glued, line);
 }
 
-function readAlignedColumns(buffer: Buffer, start: number, end: number, layout: Layout, line: EventLine): boolean {
+/**
+ * Bytes of `FILE: ` or `INSTANCE: ` before a line of a report on several; blanks stand for the top buffer. The line
+ * behind a loss mark has none.
+ * @param width That of the column in this text, 0 without one.
+ */
+export function prefixLength(buffer: Buffer, start: number, end: number, width: number): number {
+  if (width === 0 || end - start < width) return 0;
+  if (buffer[start + width - 2] === COLON && buffer[start + width - 1] === SPACE) return width;
+  return skipSpaces(buffer, start, start + width) === start + width ? width : 0;
+}
+
+function readAlignedColumns(buffer: Buffer, start: number, end: number, glued: number, line: EventLine): boolean {
   let at = start + COMM_WIDTH;
   if (at + 8 > end || buffer[at] !== MINUS) return false;
   line.commStart = start;
@@ -93,10 +98,10 @@ function readAlignedColumns(buffer: Buffer, start: number, end: number, layout: 
   while (isDigit(buffer[at]!)) cpu = cpu * 10 + buffer[at++]! - ZERO;
   if (at - digits < 3 || cpu > MAX_CPU || buffer[at] !== 0x5d) return false;
   line.cpu = cpu;
-  return readFlags(buffer, at + 1, end, layout, line);
+  return readFlags(buffer, at + 1, end, glued, line);
 }
 
-function readAnyColumns(buffer: Buffer, start: number, end: number, layout: Layout, line: EventLine): boolean {
+function readAnyColumns(buffer: Buffer, start: number, end: number, glued: number, line: EventLine): boolean {
   const header = buffer.toString("latin1", start, Math.min(end, start + HEADER_BYTES));
   const any = ANY_COLUMNS.exec(header);
   if (any) {
@@ -104,7 +109,7 @@ function readAnyColumns(buffer: Buffer, start: number, end: number, layout: Layo
     line.commStart = line.commEnd - any[1]!.length;
     line.tid = Number(any[2]);
     line.cpu = Number(any[3]);
-    return line.cpu <= MAX_CPU && readFlags(buffer, start + any[0].length, end, layout, line);
+    return line.cpu <= MAX_CPU && readFlags(buffer, start + any[0].length, end, glued, line);
   }
   const latency = LATENCY_COLUMNS.exec(header);
   if (!latency) return false;
@@ -118,7 +123,7 @@ function readAnyColumns(buffer: Buffer, start: number, end: number, layout: Layo
   return line.cpu <= MAX_CPU && readTime(buffer, start + latency[0].length, end, line);
 }
 
-function readFlags(buffer: Buffer, start: number, end: number, layout: Layout, line: EventLine): boolean {
+function readFlags(buffer: Buffer, start: number, end: number, glued: number, line: EventLine): boolean {
   const at = skipSpaces(buffer, start, end);
   line.flagsStart = at;
   line.flagsEnd = at;
@@ -126,7 +131,7 @@ function readFlags(buffer: Buffer, start: number, end: number, layout: Layout, l
   if (!isIrqFlag(buffer[at]!)) return false;
   let stop = at;
   while (stop < end && buffer[stop]! > SPACE && buffer[stop] !== COLON) stop++;
-  if (buffer[stop] === COLON) stop = at + layout.gluedFlags;
+  if (buffer[stop] === COLON) stop = at + glued;
   if (stop - at < 3 || stop - at > 8) return false;
   line.flagsEnd = stop;
   return readTime(buffer, skipSpaces(buffer, stop, end), end, line);
@@ -180,7 +185,7 @@ function readName(buffer: Buffer, start: number, end: number, line: EventLine): 
   line.named = at < end && buffer[at] === COLON;
   line.bodyStart = line.named ? skipSpaces(buffer, at + 1, end) : line.nameStart;
   line.bodyEnd = end;
-  return at > line.nameStart;
+  return at > line.nameStart && at - line.nameStart <= MAX_NAME;
 }
 
 function skipSpaces(buffer: Buffer, start: number, end: number): number {
@@ -209,6 +214,10 @@ function decimal(buffer: Buffer, start: number, end: number): number {
 export function toTime(seconds: number, nanos: number): bigint {
   const time = seconds * 1e9 + nanos;
   return Number.isSafeInteger(time) ? BigInt(time) : BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
+}
+
+export function isEarlier(seconds: number, nanos: number, thanSeconds: number, thanNanos: number): boolean {
+  return seconds < thanSeconds || (seconds === thanSeconds && nanos < thanNanos);
 }
 
 /** Task name; empty for the placeholders that the kernel prints when it does not know it. */

@@ -7,10 +7,10 @@
 import { parseLocation } from "./text-stack.js";
 import type { CodeLocation, Probe, ProbeKind, Stack, Wants } from "./trace-event.js";
 
-/** Names, probed locations and field layouts of one of these that are told apart; only made-up input has more. */
+/** Names, probed locations and field layouts that are told apart; only made-up input has more. */
 const MAX_NAMES = 65_536;
 const MAX_SITES = 65_536;
-const MAX_LAYOUTS = 256;
+const MAX_LAYOUTS = 16_384;
 
 /** What a name is to the reader, apart from being an event's. */
 type Role = "event" | "kernel-stack" | "user-stack" | "print";
@@ -61,7 +61,7 @@ export class ProbeSite {
     readonly kind: ProbeKind,
     private readonly name: string,
     readonly at: CodeLocation | null,
-    private readonly wants: Wants,
+    private readonly table: ProbeTable,
   ) {}
 
   /** The probe of an event with these fields; null when there are more layouts than a real trace has. */
@@ -69,9 +69,10 @@ export class ProbeSite {
     const key = fields.join(" ");
     let choice = this.layouts.get(key);
     if (!choice) {
-      if (this.layouts.size >= MAX_LAYOUTS) return null;
+      if (this.table.layoutCount >= MAX_LAYOUTS) return null;
+      this.table.layoutCount++;
       const probe = { kind: this.kind, system: null, name: this.name, fields, at: this.at };
-      choice = new ProbeChoice(probe, this, this.wants);
+      choice = new ProbeChoice(probe, this, this.table.wants);
       this.layouts.set(key, choice);
     }
     return choice;
@@ -109,7 +110,7 @@ export class ProbeName {
   ) {
     this.role = ROLES[text] ?? "event";
     const print = this.role === "print";
-    this.tracepoint = new ProbeSite(print ? "print" : "tracepoint", print ? "print" : text, null, table.wants);
+    this.tracepoint = new ProbeSite(print ? "print" : "tracepoint", print ? "print" : text, null, table);
   }
 
   /** The site that a body belongs to: a tracepoint's unless the body begins with a probed location. */
@@ -128,6 +129,7 @@ export class ProbeName {
 
 export class ProbeTable {
   private readonly names = new Map<number, ProbeName>();
+  layoutCount = 0;
   private nameCount = 0;
   private siteCount = 0;
   private readonly functions = new Map<bigint, { symbol: string | null; sites: ProbeSite[] }>();
@@ -153,7 +155,7 @@ export class ProbeTable {
     this.siteCount++;
     const location = probedLocation(body);
     if (!location) return name.tracepoint;
-    const site = new ProbeSite(location.kind, name.text, location.at, this.wants);
+    const site = new ProbeSite(location.kind, name.text, location.at, this);
     const address = location.at.address;
     if (address !== null && site.isNameless()) {
       const known = this.functions.get(address) ?? { symbol: null, sites: [] };

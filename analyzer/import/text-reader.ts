@@ -1,44 +1,21 @@
 /** Reads a text line by line: records, stacks, loss marks, and what is none of these. */
 
 import { printText, probeFields, tracepointFields } from "./text-body.js";
-import { commOf, EventLine, flagsOf, readEventLine, toTime } from "./text-line.js";
+import { commOf, EventLine, flagsOf, prefixLength, readEventLine, toTime } from "./text-line.js";
+import { MARK_LENGTH, readMark } from "./text-marks.js";
 import { Notes } from "./text-notes.js";
 import { type ProbeName, type ProbeSite, ProbeTable, probedLocation } from "./text-probes.js";
 import type { TextHead } from "./text-sniff.js";
 import { framesInBody, TextStacks } from "./text-stack.js";
-import { type Held, OpenEvents, Timeline } from "./text-timeline.js";
-import type { Gap, GapCode, SourceFacts, TraceEvent, TraceItem, Wants } from "./trace-event.js";
+import { type Held, Timeline } from "./text-timeline.js";
+import { type Previous, type Track, Tracks } from "./text-tracks.js";
+import type { SourceFacts, TraceEvent, TraceItem, Wants } from "./trace-event.js";
 
 /** Longer lines are damage: a record fits into a ring-buffer page, which prints to a few KiB. */
 const MAX_LINE = 65_536;
 /** Frames of one stack; the kernel stores at most some hundreds. */
 const MAX_FRAMES = 512;
-
-const MARK = /^\s*(?:\S.*: )?CPU:(\d{1,5}) \[(?:LOST (?:(\d{1,15}) )?EVENTS|(?:(\d{1,15}) )?EVENTS DROPPED)\]/;
-const STARTED = /^##### CPU (\d{1,5}) buffer started ####/;
-const ENTRIES = /^# entries-in-buffer\/entries-written: (\d{1,15})\/(\d{1,15})/;
-const PREAMBLE = /^(?:.*: )?(?:cpus=\d+|version = \d+|CPU \d+ is empty)$|^# tracer: /;
-/** What is left of an event line that cannot be read. */
-const TORN = /-\d+\s+(?:\(.{1,9}\)\s+)?\[\d{3,}\]|\[\d{3,}\]\s.*\d\.\d{6,9}: /;
-
-/** One CPU of one buffer. */
-interface Track {
-  cpu: number;
-  first: bigint | null;
-  lastSeconds: number;
-  lastNanos: number;
-  open: OpenEvents;
-  /** What a stack that comes next belongs to; null after a loss mark. */
-  previous: Previous | null;
-  /** Losses whose end is not known yet. */
-  gaps: Gap[];
-}
-
-interface Previous {
-  tid: number;
-  site: ProbeSite;
-  held: Held | null;
-}
+const MAX_FRAME = 1024;
 
 export class TextReader {
   private readonly line = new EventLine();
@@ -46,12 +23,7 @@ export class TextReader {
   private readonly timeline = new Timeline();
   private readonly stacks = new TextStacks();
   private readonly probes: ProbeTable;
-  /** By CPU; one such list for each file or instance of a merged report. */
-  private readonly buffers = new Map<string, Track[]>();
-  private tracks: Track[] = [];
-  private lastTrack: Track | null = null;
-  /** Losses on an unknown CPU. */
-  private gaps: Gap[] = [];
+  private readonly tracks: Tracks;
   /** The event whose stack is being read, and its frames so far. */
   private stackOf: Previous | null = null;
   private frames: string[] = [];
@@ -66,7 +38,7 @@ export class TextReader {
   ) {
     this.notes = new Notes(facts.diagnostics);
     this.probes = new ProbeTable(wants);
-    this.selectBuffer("");
+    this.tracks = new Tracks(facts);
   }
 
   /**
@@ -96,14 +68,14 @@ export class TextReader {
     this.continued = null;
     const held = this.readLine(buffer, 0, buffer.length, offset);
     if (this.frames.length > frames) this.frames.pop();
-    else if (held === undefined) this.startGap(this.gaps, "damaged", null, null, this.lastTrack);
+    else if (held === undefined) this.tracks.startGap("damaged", null, null);
     if (held?.item?.kind === "event") forgetLastValue(held.item);
   }
 
   /** A part of the input that holds no line. */
   damage(message: string, offset: number | null): void {
     this.notes.warn(message, offset, this.lineNumber + 1);
-    this.startGap(this.gaps, "damaged", null, null, this.lastTrack);
+    this.tracks.startGap("damaged", null, null);
   }
 
   take(): TraceItem[] {
@@ -114,32 +86,16 @@ export class TextReader {
   finish(): TraceItem[] {
     this.finishStack();
     const items = this.timeline.take(this.facts.eventCount, true);
-    for (const tracks of this.buffers.values()) for (const track of tracks) if (track) this.finishTrack(track, items);
-    items.push(...this.gaps);
-    this.facts.gaps.push(...this.gaps);
+    items.push(...this.tracks.finish());
     const { late, unfollowed } = this.timeline;
     if (late > 0)
-      this.notes.warn(
-        `${late} events are older than what stands far before them: sort the captures by time`,
-        null,
-        null,
-      );
-    if (unfollowed > 0)
-      this.notes.warn(`${unfollowed} events had no later record of their CPU within reach`, null, null);
+      this.notes.warn(`${late} events are older than what stands far before them: sort the text`, null, null);
+    if (unfollowed > 0) this.notes.warn(`${unfollowed} events: no later record of their CPU is near`, null, null);
+    if (this.tracks.sources > 1) {
+      this.notes.warn(`lines of ${this.tracks.sources} files or instances: read as those of one machine`, null, null);
+    }
     this.notes.finish();
     return items;
-  }
-
-  private finishTrack(track: Track, items: TraceItem[]): void {
-    items.push(...track.gaps);
-    this.facts.gaps.push(...track.gaps);
-    if (track.first === null) return;
-    const last = toTime(track.lastSeconds, track.lastNanos);
-    const known = this.facts.cpus.get(track.cpu);
-    this.facts.cpus.set(track.cpu, {
-      first: known && known.first < track.first ? known.first : track.first,
-      last: known && known.last > last ? known.last : last,
-    });
   }
 
   /** @returns the event made of the line if it is wanted, null for another record, undefined for what is no record. */
@@ -158,15 +114,15 @@ export class TextReader {
     }
     const frame = frameStart(buffer, start, end);
     if (frame !== -1) {
-      if (this.stackOf && this.frames.length < MAX_FRAMES)
-        this.frames.push(buffer.toString("latin1", frame, end).trim());
+      if (this.stackOf && this.frames.length < MAX_FRAMES) {
+        this.frames.push(buffer.toString("latin1", frame, Math.min(end, frame + MAX_FRAME)).trim());
+      }
       return undefined;
     }
-    if (readEventLine(buffer, start, end, this.head.layout, this.line)) {
-      if (this.head.layout.prefix > 0)
-        this.selectBuffer(buffer.toString("latin1", start, start + this.head.layout.prefix));
-      return this.readRecord(buffer);
-    }
+    const prefix = prefixLength(buffer, start, end, this.head.prefix);
+    if (prefix > 0) this.tracks.select(buffer.toString("latin1", start, start + prefix));
+    start += prefix;
+    if (readEventLine(buffer, start, end, this.head.gluedFlags, this.line)) return this.readRecord(buffer);
     if (end > start) this.readOther(buffer, start, end, offset);
     return undefined;
   }
@@ -177,7 +133,7 @@ export class TextReader {
     this.continued = null;
     this.facts.eventCount++;
     if (line.counts) this.facts.clockIsTime = false;
-    const track = this.tracks[line.cpu] ?? this.newTrack(line.cpu);
+    const track = this.tracks.of(line.cpu);
     const name = this.findName(buffer);
     const { previous } = track;
     const isStack = name !== null && (name.role === "kernel-stack" || name.role === "user-stack");
@@ -187,9 +143,11 @@ export class TextReader {
       track.open.follow(line.seconds, line.nanos);
       track.previous = null;
     }
-    this.closeGaps(track);
-    this.moveOn(track);
-    if (isStack || name === null) return null;
+    this.endGaps(track);
+    track.record(line.seconds, line.nanos);
+    this.tracks.last = track;
+    if (name === null) return this.overflow();
+    if (isStack) return null;
     const site = name.site(buffer, line.bodyStart, line.bodyEnd);
     const held = site.refused ? null : this.build(buffer, name, site);
     track.previous = { tid: line.tid, site, held };
@@ -222,7 +180,7 @@ export class TextReader {
           ? { names: ["buf"], values: [printText(name.text, body)] }
           : tracepointFields(name.text, body);
     const choice = site.choose(fields.names);
-    if (choice === null) return null;
+    if (choice === null) return this.overflow();
     let flags = flagsOf(buffer, line);
     // trace-cmd's letters lack the NMI bit, so a breakpoint cannot be told from an interrupt.
     if (location !== null && this.head.report && line.rawFlags < 0 && flags !== null && flags & 0x08) flags = null;
@@ -241,6 +199,11 @@ export class TextReader {
     };
     const record = this.facts.eventCount;
     return { seconds: line.seconds, nanos: line.nanos, record, item: event, waits: true, choice };
+  }
+
+  private overflow(): null {
+    this.notes.warn("more kinds of events than a real trace has: left out", null, this.lineNumber);
+    return null;
   }
 
   private startStack(buffer: Buffer, previous: Previous): void {
@@ -268,102 +231,42 @@ export class TextReader {
     }
   }
 
-  private readOther(buffer: Buffer, start: number, end: number, offset: number | null): void {
-    const text = buffer.toString("utf8", start, end);
-    const mark = MARK.exec(text);
-    const started = STARTED.exec(text);
-    const entries = ENTRIES.exec(text);
-    if (mark) {
-      const count = mark[2] ?? mark[3];
-      this.markLoss(Number(mark[1]), "lost-events", count === undefined ? null : Number(count));
-    } else if (started) {
-      this.markLoss(Number(started[1]), "overwritten", null);
-    } else if (entries && Number(entries[1]) < Number(entries[2])) {
-      this.startGap(this.gaps, "overwritten", null, Number(entries[2]) - Number(entries[1]), this.lastTrack);
-    } else if (PREAMBLE.test(text)) {
-      // Another capture begins: its first stack is not ours.
-      for (const track of this.tracks) if (track) track.previous = null;
-    } else if (!text.startsWith("#")) {
-      this.readStray(text, offset);
+  private endGaps(track: Track): void {
+    const { seconds, nanos } = this.line;
+    for (const item of this.tracks.endGaps(track, seconds, nanos)) {
+      this.timeline.add({ seconds, nanos, record: this.facts.eventCount, item, waits: false, choice: null });
     }
   }
 
-  private readStray(text: string, offset: number | null): void {
-    if (TORN.test(text)) {
-      this.notes.warn("an event line that cannot be read", offset, this.lineNumber);
-      this.startGap(this.gaps, "damaged", null, null, this.lastTrack);
-      return;
+  private readOther(buffer: Buffer, start: number, end: number, offset: number | null): void {
+    const mark = readMark(buffer.toString("latin1", start, Math.min(end, start + MARK_LENGTH)));
+    if (this.stackOf) this.finishStack();
+    switch (mark?.kind) {
+      case "loss":
+        this.tracks.startGap(mark.code, mark.cpu, mark.lost);
+        break;
+      case "capture":
+        this.tracks.forgetPrevious();
+        break;
+      case "torn":
+        this.notes.warn("an event line that cannot be read", offset, this.lineNumber);
+        this.tracks.startGap("damaged", null, null);
+        break;
+      case undefined:
+        this.readStray(buffer.toString("utf8", start, end), offset);
     }
+  }
+
+  /** A line of some event's text that had line ends in it; or no part of the trace at all. */
+  private readStray(text: string, offset: number | null): void {
     if (this.head.isWrapped) return;
     const event = this.continued?.item;
     const last = event?.kind === "event" ? event.args.at(-1) : null;
     if (event?.kind === "event" && typeof last === "string" && last.length + text.length < MAX_LINE) {
       event.args = [...event.args.slice(0, -1), `${last}\n${text}`];
-    } else if (this.lastTrack === null) {
+    } else if (this.tracks.last === null) {
       this.notes.warn("a line before the first event that is none", offset, this.lineNumber);
     }
-  }
-
-  private markLoss(cpu: number, code: GapCode, lost: number | null): void {
-    const track = this.tracks[cpu] ?? this.newTrack(cpu);
-    if (this.stackOf) this.finishStack();
-    track.previous = null;
-    this.startGap(track.gaps, code, cpu, lost, track.first === null ? null : track);
-  }
-
-  /** Begins a gap after the last record of `track`; marks with no record between them are one gap. */
-  private startGap(gaps: Gap[], code: GapCode, cpu: number | null, lost: number | null, track: Track | null): void {
-    const same = gaps.find((gap) => gap.code === code);
-    if (same) {
-      same.lost = same.lost === null || lost === null ? null : same.lost + lost;
-      return;
-    }
-    const from = track === null ? null : toTime(track.lastSeconds, track.lastNanos);
-    gaps.push({ kind: "gap", code, cpu, from, to: null, lost });
-  }
-
-  /** The record in `line` ends the losses of its CPU and those of an unknown one. */
-  private closeGaps(track: Track): void {
-    if (this.gaps.length === 0 && track.gaps.length === 0) return;
-    const { seconds, nanos } = this.line;
-    for (const gap of [...this.gaps, ...track.gaps]) {
-      gap.to = toTime(seconds, nanos);
-      this.facts.gaps.push(gap);
-      this.timeline.add({ seconds, nanos, record: this.facts.eventCount, item: gap, waits: false, choice: null });
-    }
-    this.gaps = [];
-    track.gaps = [];
-  }
-
-  private moveOn(track: Track): void {
-    const { seconds, nanos } = this.line;
-    if (track.first === null) track.first = toTime(seconds, nanos);
-    track.lastSeconds = seconds;
-    track.lastNanos = nanos;
-    this.lastTrack = track;
-  }
-
-  private newTrack(cpu: number): Track {
-    const track: Track = {
-      cpu,
-      first: null,
-      lastSeconds: 0,
-      lastNanos: 0,
-      open: new OpenEvents(),
-      previous: null,
-      gaps: [],
-    };
-    this.tracks[cpu] = track;
-    return track;
-  }
-
-  private selectBuffer(prefix: string): void {
-    let tracks = this.buffers.get(prefix);
-    if (!tracks) {
-      tracks = [];
-      this.buffers.set(prefix, tracks);
-    }
-    this.tracks = tracks;
   }
 }
 

@@ -1,5 +1,5 @@
 /** Is it ftrace's text, and which: by content, never by name. */
-import { EventLine, type Layout, readEventLine } from "./text-line.js";
+import { EventLine, prefixLength, readEventLine } from "./text-line.js";
 
 /** What the head of a text tells about the whole. */
 export interface TextHead {
@@ -12,10 +12,14 @@ export interface TextHead {
   isWrapped: boolean;
   /** Why it cannot be read although it is a trace, and what to do; null when it can. */
   refusal: string | null;
-  layout: Layout;
+  /** Bytes of `FILE: ` or `INSTANCE: ` before each line. */
+  prefix: number;
+  /** Characters of flags that are glued to a raw time; 0 where none are. */
+  gluedFlags: number;
 }
 
 const VOTERS = 200;
+const LINE_LENGTH = 512;
 /** A header further down is quoted in something else. */
 const HEADER_LINES = 20;
 
@@ -36,7 +40,8 @@ const REFUSED_OPTIONS: { option: string; line: RegExp }[] = [
 export function readHead(head: Buffer): TextHead {
   const systrace = SYSTRACE.test(head.toString("latin1"));
   const lines = firstLines(head);
-  const layout = readLayout(lines);
+  const prefix = prefixWidth(lines);
+  const gluedFlags = gluedWidth(lines);
   const tally = { events: 0, padded: 0, foreign: 0, graph: 0, options: REFUSED_OPTIONS.map(() => 0) };
   let header: "report" | "kernel" | null = null;
   let tracer = "nop";
@@ -46,7 +51,7 @@ export function readHead(head: Buffer): TextHead {
       header = text.startsWith("#") ? "kernel" : "report";
       if (header === "kernel") tracer = found[1]!;
     } else {
-      count(text, layout, tally);
+      count(text, prefix, gluedFlags, tally);
     }
   }
   const refused = REFUSED_OPTIONS.find((_, index) => tally.options[index]! > tally.events);
@@ -61,19 +66,21 @@ export function readHead(head: Buffer): TextHead {
       : header === "kernel" && refused
         ? refuseOption(refused.option)
         : binary(head),
-    layout,
+    prefix,
+    gluedFlags,
   };
 }
 
 function count(
   text: string,
-  layout: Layout,
+  prefix: number,
+  gluedFlags: number,
   tally: { events: number; padded: number; foreign: number; graph: number; options: number[] },
 ): void {
   if (FRAME_OR_MARK.test(text)) return;
   const line = new EventLine();
   const bytes = Buffer.from(text);
-  if (readEventLine(bytes, 0, bytes.length, layout, line)) {
+  if (readEventLine(bytes, prefixLength(bytes, 0, bytes.length, prefix), bytes.length, gluedFlags, line)) {
     tally.events++;
     // trace-cmd pads names to 20 columns.
     if (line.named && line.bodyStart > line.nameEnd + 2) tally.padded++;
@@ -105,23 +112,20 @@ function firstLines(head: Buffer): string[] {
   return head
     .toString("utf8")
     .split("\n")
-    .map((line) => line.trimEnd())
+    .map((line) => line.slice(0, LINE_LENGTH).trimEnd())
     .filter((line) => line !== "")
     .slice(0, VOTERS);
 }
 
-/** `d..1.303280081900681:`, the flags glued to a raw time. */
-const GLUED = /\[\d{3,}\] ([dDbX.]\S{3,7}?)(\d{11,}):/;
+/** `d..1.303280081900681:` */
+const GLUED = /\[\d{3,}\] ([dDbX.]\S{3,7}?)\d{11,}:/;
 
-function readLayout(lines: readonly string[]): Layout {
-  let prefix = 0;
-  let gluedFlags = 0;
-  for (const line of lines) {
-    const preamble = PREAMBLE.exec(line);
-    if (preamble?.[1] !== undefined && prefix === 0) prefix = Buffer.byteLength(preamble[1]) + 2;
-    // The last flag is a digit in some lines; the widest of the others shows where the column ends.
-    const glued = GLUED.exec(line)?.[1]?.length ?? 0;
-    gluedFlags = Math.max(gluedFlags, glued);
-  }
-  return { prefix, gluedFlags };
+/** The last flag is a digit in some lines; the widest of the others shows where the column ends. */
+function gluedWidth(lines: readonly string[]): number {
+  return Math.max(0, ...lines.map((line) => GLUED.exec(line)?.[1]?.length ?? 0));
+}
+
+function prefixWidth(lines: readonly string[]): number {
+  const name = lines.map((line) => PREAMBLE.exec(line)?.[1]).find((found) => found !== undefined);
+  return name === undefined ? 0 : Buffer.byteLength(name) + 2;
 }

@@ -4,8 +4,8 @@
  */
 import type { CodeLocation, Stack } from "./trace-event.js";
 
-/** Stacks and places kept for reuse; beyond it the caches start anew, so that made-up input stays bounded. */
-const MAX_CACHED = 65_536;
+/** Characters of text kept for reuse; beyond it the caches start anew, so that made-up input stays bounded. */
+const MAX_CACHED = 1 << 26;
 
 /** `kvm_init+0x31c/0x3e0 [kvm]`, each part but the symbol optional. */
 const SYMBOL = /^([^\s+]+)(?:\+0x([0-9a-f]{1,13})(?:\/0x[0-9a-f]+)?)?(?: \[([^\s\]]+)[^\]]*\])?$/;
@@ -32,6 +32,7 @@ export function parseLocation(text: string): CodeLocation {
 export class TextStacks {
   private readonly stacks = new Map<string, Stack>();
   private readonly locations = new Map<string, CodeLocation>();
+  private cached = 0;
 
   /** The stack of these frame lines, the `=>` already removed. null when no frame is left of it. */
   intern(lines: readonly string[]): Stack | null {
@@ -45,15 +46,19 @@ export class TextStacks {
     }
     if (frames.length === 0) return null;
     const stack = { frames };
-    if (this.stacks.size >= MAX_CACHED) this.stacks.clear();
     this.stacks.set(key, stack);
+    this.cached += key.length;
+    if (this.cached > MAX_CACHED) {
+      this.stacks.clear();
+      this.locations.clear();
+      this.cached = 0;
+    }
     return stack;
   }
 
   private locate(text: string): CodeLocation {
     let location = this.locations.get(text);
     if (!location) {
-      if (this.locations.size >= MAX_CACHED) this.locations.clear();
       location = parseLocation(text);
       this.locations.set(text, location);
     }

@@ -3,10 +3,11 @@
  *
  * An event may leave when the next record of its CPU has been seen (`nextOnCpu`) and when `REORDER_RECORDS` more
  * records of any CPU have, so that lines that go backwards a little (unsorted or concatenated captures) still find
- * their place. One silent CPU must not hold back all others for ever: beyond `MAX_HELD` items the oldest leaves with
- * `nextOnCpu` null, that is with a wider window than it had, which can only make a verdict weaker.
+ * their place. Neither a silent CPU nor a clock that starts anew may hold back the rest for ever: beyond `MAX_HELD`
+ * items the oldest leaves, if need be with `nextOnCpu` null, that is with a wider window than it had, which can only
+ * make a verdict weaker.
  */
-import { toTime } from "./text-line.js";
+import { isEarlier, toTime } from "./text-line.js";
 import type { ProbeChoice } from "./text-probes.js";
 import type { TraceEvent, TraceItem } from "./trace-event.js";
 
@@ -43,16 +44,15 @@ export class Timeline {
     let low = this.head;
     let high = this.held.length;
     const last = this.held[high - 1];
-    if (last && isBefore(held, last)) {
+    if (last && isEarlier(held.seconds, held.nanos, last.seconds, last.nanos)) {
       while (low < high) {
         const middle = (low + high) >>> 1;
-        if (isBefore(held, this.held[middle]!)) high = middle;
+        const { seconds, nanos } = this.held[middle]!;
+        if (isEarlier(held.seconds, held.nanos, seconds, nanos)) high = middle;
         else low = middle + 1;
       }
     }
-    if (held.seconds < this.lastSeconds || (held.seconds === this.lastSeconds && held.nanos < this.lastNanos)) {
-      this.late++;
-    }
+    if (isEarlier(held.seconds, held.nanos, this.lastSeconds, this.lastNanos)) this.late++;
     if (high === this.held.length) this.held.push(held);
     else this.held.splice(high, 0, held);
   }
@@ -63,11 +63,9 @@ export class Timeline {
     for (; this.head < this.held.length; this.head++) {
       const held = this.held[this.head]!;
       if (!ended && held.item !== null) {
-        if (records - held.record < REORDER_RECORDS) break;
-        if (held.waits) {
-          if (this.held.length - this.head <= MAX_HELD) break;
-          this.unfollowed++;
-        }
+        const crowded = this.held.length - this.head > MAX_HELD;
+        if (!crowded && (held.waits || records - held.record < REORDER_RECORDS)) break;
+        if (held.waits) this.unfollowed++;
       }
       if (held.choice?.isRefused()) held.item = null;
       if (held.item === null) continue;
@@ -107,8 +105,4 @@ export class OpenEvents {
       return false;
     });
   }
-}
-
-function isBefore(a: Held, b: Held): boolean {
-  return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanos < b.nanos);
 }

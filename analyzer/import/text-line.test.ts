@@ -133,6 +133,23 @@ const LINES: [what: string, line: string, parts: Partial<Parts>][] = [
     "          insmod-134   [001] 53113067537: module_get:           kvm call_site=resolve_symbol refcnt=2",
     { time: 53113067537n, name: "module_get" },
   ],
+  [
+    "latency format, microseconds since its start",
+    "      ps-6143    2d..1  259us+: trace_hardirqs_on <-_raw_spin_unlock_irqrestore",
+    {
+      comm: "ps",
+      tid: 6143,
+      cpu: 2,
+      flags: 0x01,
+      time: 259000n,
+      body: "trace_hardirqs_on <-_raw_spin_unlock_irqrestore",
+    },
+  ],
+  [
+    "latency format, the stack",
+    "      ps-6143    2d..1  306us : <stack trace>",
+    { comm: "ps", time: 306000n, body: "<stack trace>" },
+  ],
 ];
 
 test.each(LINES)("%s", (_, line, parts) => {

@@ -15,11 +15,11 @@ export const MARK_LENGTH = 256;
 
 /** `CPU:1 [LOST 12 EVENTS]` of the kernel (without a number since 5.7), `CPU:1 [12 EVENTS DROPPED]` of trace-cmd. */
 const LOST = /^\s*CPU:(\d{1,5}) \[(?:LOST (?:(\d{1,15}) )?EVENTS|(?:(\d{1,15}) )?EVENTS DROPPED)\]/;
-const STARTED = /^##### CPU (\d{1,5}) buffer started ####/;
-const ENTRIES = /^# entries-in-buffer\/entries-written: (\d{1,15})\/(\d{1,15})/;
-const CAPTURE = /^# tracer: |^(?:.*: )?(?:cpus=\d+|version = \d+)$/;
+const STARTED = /^\s*##### CPU (\d{1,5}) buffer started ####/;
+const ENTRIES = /^\s*# entries-in-buffer\/entries-written: (\d{1,15})\/(\d{1,15})/;
+const CAPTURE = /^\s*# tracer: |^(?:.*: )?(?:cpus=\d+|version = \d+)$/;
 /** trace-cmd's notes, the second only with --debug. */
-const COMMENT = /^#|^CPU \d+ is empty$|^\s*CPU:\d+ \[SUBBUFFER START\]/;
+const COMMENT = /^\s*#|^CPU \d+ is empty$|^\s*CPU:\d+ \[SUBBUFFER START\]/;
 const TORN = /-\d+\s+(?:\(.{1,9}\)\s+)?\[\d{3,}\]|\[\d{3,}\]\s.*\d\.\d{6,9}: /;
 
 /** @param line at most MARK_LENGTH characters of a line that is no event. @returns null for ordinary text. */

@@ -73,9 +73,14 @@ export class Calls {
 export function isInside(event: TraceEvent, name: string): boolean | null {
   const frames = event.stack?.frames;
   if (!frames || frames.length === 0) return null;
-  if (frames.some((frame) => frame.symbol !== null && withoutCloneSuffix(frame.symbol) === name)) return true;
+  if (frames.some((frame) => frame.symbol !== null && isCall(frame.symbol, name))) return true;
   // A return trampoline hides callers, and so does code without symbols.
   return frames.some((frame) => frame.symbol === null || frame.symbol.includes("trampoline")) ? null : false;
+}
+
+/** Symbol of the function, or of the system call of that name (`__do_sys_delete_module`). */
+function isCall(symbol: string, name: string): boolean {
+  return withoutCloneSuffix(symbol) === name || (symbol.endsWith(name) && /^__\w+_sys_$/.test(symbol.slice(0, -name.length)));
 }
 
 function dropEnded(stack: Call[], event: TraceEvent): void {

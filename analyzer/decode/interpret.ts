@@ -47,7 +47,7 @@ export function withoutCloneSuffix(symbol: string): string {
 export function interpret(probe: Probe, catalog: Catalog): Interpretation {
   if (probe.kind === "tracepoint") return interpretTracepoint(probe, catalog);
   if (probe.kind === "print") return { role: "other" };
-  const location = locate(probe);
+  const location = locate(probe, catalog);
   if (location === null) {
     return siteByFields(probe, catalog, null) ?? { role: "unknown" };
   }
@@ -93,18 +93,30 @@ function interpretTracepoint(probe: Probe, catalog: Catalog): Interpretation {
 }
 
 /**
- * The function of a probe: from the source's symbols, else from the names that the kernel (`p_FUNC_OFFSET`,
- * kernel/trace/trace_kprobe.c) and perf (`probe:FUNC`, `probe:FUNC__return`) give by themselves.
+ * The function of a probe: from the source's symbols, else from the names that the kernel (`p_FUNC_OFFSET`, with the
+ * module before it where one was given: kernel/trace/trace_kprobe.c) and perf (`probe:FUNC`, `probe:FUNC__return`)
+ * give by themselves.
  */
-function locate(probe: Probe): { symbol: string; offset: number | null } | null {
+function locate(probe: Probe, catalog: Catalog): { symbol: string; offset: number | null } | null {
   const at: CodeLocation | null = probe.at;
   if (at?.symbol != null) return { symbol: at.symbol, offset: probe.kind === "kretprobe" ? 0 : at.offset };
-  const automatic = /^[pr]_(\w+?)_(\d+)$/.exec(probe.name);
-  if (automatic?.[1] !== undefined) return { symbol: automatic[1], offset: Number(automatic[2]) };
+  const automatic = /^[pr]_(\w+)_(\d+)$/.exec(probe.name);
+  if (automatic?.[1] !== undefined) {
+    return { symbol: withoutModule(automatic[1], catalog), offset: Number(automatic[2]) };
+  }
   if (probe.system === "probe") {
     return { symbol: probe.name.replace(/__return$/, "").replace(/_\d+$/, ""), offset: null };
   }
   return null;
+}
+
+/** `kvm_intel_kvm_init` -> `kvm_init`: the longest ending after a `_` that the catalog knows. */
+function withoutModule(name: string, catalog: Catalog): string {
+  for (let from = 0; from >= 0; from = name.indexOf("_", from + 1)) {
+    const symbol = from === 0 ? name : name.slice(from + 1);
+    if (catalog.functions.has(symbol) || catalog.sites.has(symbol)) return symbol;
+  }
+  return name;
 }
 
 function fieldNamed(probe: Probe, names: readonly string[]): number | null {
@@ -121,8 +133,8 @@ function siteByFields(probe: Probe, catalog: Catalog, name: string | null): Inte
   const delta = fieldNamed(probe, DELTA_NAMES);
   if (delta === null) return null;
   const named = name === null ? [] : (catalog.sites.get(name) ?? []);
-  const candidates = named.length > 0 ? named : [...catalog.classes.values()].filter((entry) => entry.counter);
-  for (const entry of candidates) {
+  const counted = [...catalog.classes.values()].filter((entry) => entry.counter && !named.includes(entry));
+  for (const entry of [...named, ...counted]) {
     const refs = fieldNamed(probe, counterNames(entry));
     const object = fieldNamed(probe, entry.names ?? []);
     if (refs !== null && object !== null) {
@@ -130,11 +142,8 @@ function siteByFields(probe: Probe, catalog: Catalog, name: string | null): Inte
     }
   }
   const [only] = named;
-  if (only && named.length === 1) {
-    const refs = fieldNamed(probe, counterNames(only));
-    return { role: "site", class: only, function: name, fields: { object: null, refs, delta } };
-  }
-  return null;
+  if (!only || named.length > 1) return null;
+  return { role: "site", class: only, function: name, fields: { object: null, refs: fieldNamed(probe, counterNames(only)), delta } };
 }
 
 function resultField(probe: Probe): number | null {

@@ -3,7 +3,7 @@
  * recording, never about the kernel: it lowers verdicts and is told, it accuses nobody.
  */
 import { type Catalog, parsePrototype } from "../../collectors/catalog/catalog.js";
-import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
 import type { Decoder, ProbeUse } from "../decode/decoder.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
 import type { AuditEvent, Operation } from "../decode/operation.js";
@@ -318,24 +318,33 @@ function functionsInStacks(input: CoverageInput): ReadonlySet<string> {
   return found;
 }
 
-/** Whether a probe of the function had worked before and has worked after: only then does its silence tell anything. */
+/** Whether a probe's events show an effect of the class as done: at entry, or at return where only that decides. */
+export function showsEffect(use: ProbeUse, entry: ClassEntry, effects: readonly Effect[]): boolean {
+  const meaning = use.interpretation;
+  if (meaning.role === "tracepoint") {
+    return meaning.class === entry && effects.includes(entry.tracepoints[meaning.event]?.effect ?? "use");
+  }
+  if (meaning.role !== "entry" && meaning.role !== "return") return false;
+  const spec = meaning.function.meanings.find((candidate) => candidate.class === entry)?.entry;
+  return (
+    spec?.effects.some((effect) => {
+      const atReturn = effect.when !== undefined || effect.at === "return";
+      return effects.includes(effect.effect) && atReturn === (meaning.role === "return");
+    }) === true
+  );
+}
+
+/** Whether a probe that shows the effect had worked before and has worked after: only then is its silence news. */
 export function workedAround(
   decoder: Decoder,
-  functions: readonly string[],
+  entry: ClassEntry,
+  effects: readonly Effect[],
   before: AuditEvent,
   after: AuditEvent,
 ): boolean {
   for (const use of decoder.uses) {
-    const meaning = use.interpretation;
-    const name =
-      meaning.role === "entry" || meaning.role === "return"
-        ? meaning.function.name
-        : meaning.role === "tracepoint"
-          ? meaning.event
-          : null;
-    if (name !== null && functions.includes(name) && use.first.time < before.time && use.last.time > after.time) {
-      return true;
-    }
+    if (!showsEffect(use, entry, effects)) continue;
+    if (use.first.time < before.time && use.last.time > after.time) return true;
   }
   return false;
 }

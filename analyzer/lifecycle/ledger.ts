@@ -173,12 +173,10 @@ export class Ledger implements CounterLedger {
     this.#reachedUnused = null;
   }
 
+  /** A value that only its place suggests to be the counter's is no reading. */
   #usableRead(operation: Operation): number | null {
     const read = operation.read;
-    if (read === null) return null;
-    // A register that is not the counter at all may hold anything: only what a live object can have is taken.
-    if (read.guess && read.value <= this.#unused && operation.delta !== 0) return null;
-    return read.value;
+    return read === null || read.guess ? null : read.value;
   }
 
   #push(operation: Operation): void {

@@ -109,7 +109,11 @@ export class ObjectTracker {
       summary.broken ??= object;
     }
     if (ledger.unread > 0) summary.unread ??= object;
-    if (ledger.reachedUnused !== null && object.state !== "destroyed") summary.endUnseen ??= object;
+    // Where no function is catalogued that destroys it, reaching the unused value is all that shows the end.
+    const destroyable = Object.values(object.class.functions).some((spec) =>
+      spec.effects.some((effect) => effect.effect === "destroy"),
+    );
+    if (destroyable && ledger.reachedUnused !== null && object.state !== "destroyed") summary.endUnseen ??= object;
   }
 
   /** Takes an operation with a known object; `losses` is how many losses the audit has met so far. */

@@ -74,11 +74,9 @@ class DoubleRegistration implements RuleWatch {
   }
 
   #taken({ entry, before }: { entry: Registration; before: Registration }): Finding {
-    const functions = Object.entries(entry.class.functions)
-      .filter(([, spec]) => spec.effects.some((effect) => effect.effect === "unregister"))
-      .map(([name]) => name);
     const judgement = judgeAbsence(this.#context, {
-      functions,
+      class: entry.class,
+      effect: "unregister",
       after: before.registered.event,
       before: entry.registered.event,
     });

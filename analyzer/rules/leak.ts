@@ -1,11 +1,11 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
-import { type Reason, workedAround } from "../lifecycle/coverage.js";
+import { type Reason, showsEffect, workedAround } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, lossesBetween } from "./verdict.js";
+import { functionsWith, type Judgement, lossesBetween } from "./verdict.js";
 
 export const leak: Rule = {
   meta: {
@@ -31,6 +31,8 @@ Fixed before: dropping the reference on the error path that took it (9ed1fdee9ee
 
 /** Release may be deferred (fput, RCU, work queues): only after this time does silence mean anything. */
 const SETTLE_NS = 100_000_000n;
+/** More references than a virtual machine of any size has. */
+const LIKELY_REFS = 10_000;
 
 interface HolderCount {
   opened: number;
@@ -42,6 +44,8 @@ class Leak implements RuleWatch {
   /** Lives that ended at zero without a destruction, or may have; judged when the trace is over. */
   readonly #replaced: KernelObject[] = [];
   readonly #unloaded: { object: KernelObject; by: Operation }[] = [];
+  /** What values that only their place suggests to be a counter's were like, per class. */
+  readonly #guesses = new Map<string, { fitting: number; failed: boolean }>();
   /** Files opened and closed, per class and kind. */
   readonly #holders = new Map<string, Map<string, HolderCount>>();
 
@@ -64,6 +68,7 @@ class Leak implements RuleWatch {
   }
 
   operation(operation: Operation, object: KernelObject): void {
+    this.#noteGuess(operation);
     if (object.class.class !== "module" || operation.effect !== "destroy") return;
     for (const entry of this.#classesOf(String(object.key))) {
       for (const alive of this.#context.world.objects.alive(entry)) {
@@ -96,12 +101,12 @@ class Leak implements RuleWatch {
     const destroyers = functionsWith(object.class, "destroy");
     const { decoder } = this.#context;
     // Where no destruction was ever recorded, its absence is no news.
-    if (!this.#everSeen(destroyers)) return null;
+    if (!this.#recordsDestruction(object.class)) return null;
     // The task must have been seen again on this CPU: a CPU's trace may end right after the put.
     const seenAgain = this.#context.lastSeen(last.event.tid, last.event.cpu);
     if (seenAgain === null || seenAgain <= last.event.time) return null;
     const loweredBy = lossesBetween(this.#context, last.event.time, this.#context.end());
-    if (!workedAround(decoder, destroyers, last.event, last.event)) {
+    if (!workedAround(decoder, object.class, ["destroy"], last.event, last.event)) {
       const text = `the destruction (${destroyers.join(", ")}) was not seen to be recorded both before and after`;
       loweredBy.push({ code: "not-probed", text, probe: null });
     }
@@ -121,14 +126,14 @@ class Leak implements RuleWatch {
   /** All files that hold references are closed, as far as they are recorded, and the object is still there. */
   #afterLastClose(object: KernelObject): Finding | null {
     const kinds = this.#holders.get(object.class.class);
-    if (!kinds || object.created === null || !this.#everSeen(functionsWith(object.class, "destroy"))) return null;
+    if (!kinds || object.created === null || !this.#recordsDestruction(object.class)) return null;
     const counted = [...kinds.values()].filter((count) => count.opened > 0);
     if (counted.length === 0 || counted.some((count) => count.opened !== count.closed)) return null;
     if (this.#context.end() - object.last.event.time < SETTLE_NS) return null;
-    const range = object.ledger?.range() ?? null;
     const unused = object.class.counter?.unused ?? 0;
     const lastPut = object.history.findLast((operation) => operation.effect === "put" && operation.read !== null);
-    if (!lastPut || range === null || range.greatest <= unused) return null;
+    if (!lastPut || (lastPut.read?.value ?? 0) + lastPut.delta <= unused) return null;
+    if (lastPut.read?.guess === true && !this.#isLikelyCounter(object.class)) return null;
     const open = this.#unrecordedHolders(object.class, kinds);
     const loweredBy: Reason[] = lossesBetween(this.#context, object.first.event.time, this.#context.end());
     if (open.length > 0) {
@@ -156,7 +161,7 @@ class Leak implements RuleWatch {
     if (object.state === "destroyed") return null;
     const range = object.ledger?.range() ?? null;
     const unused = object.class.counter?.unused ?? 0;
-    if (range === null || range.least <= unused || !this.#everSeen(functionsWith(object.class, "destroy"))) return null;
+    if (range === null || range.least <= unused || !this.#recordsDestruction(object.class)) return null;
     const loweredBy = lossesBetween(this.#context, object.last.event.time, by.event.time);
     const evidence = storyOf(object, object.last, "the last that was seen of it");
     evidence.push({ event: by.event, operation: by, note: "its module is unloaded" });
@@ -182,13 +187,28 @@ class Leak implements RuleWatch {
     return [...all].filter((kind) => (kinds.get(kind)?.opened ?? 0) === 0);
   }
 
-  #everSeen(functions: readonly string[]): boolean {
-    for (const { interpretation: meaning } of this.#context.decoder.uses) {
-      if ((meaning.role === "entry" || meaning.role === "return") && functions.includes(meaning.function.name)) {
-        return true;
-      }
-    }
-    return false;
+  #recordsDestruction(entry: ClassEntry): boolean {
+    return [...this.#context.decoder.uses].some((use) => showsEffect(use, entry, ["destroy"]));
+  }
+
+  /**
+   * Whether values that only their place suggests to be the counter behave like one: never unused at a put, always
+   * unused at a destruction.
+   */
+  #isLikelyCounter(entry: ClassEntry): boolean {
+    const seen = this.#guesses.get(entry.class);
+    return seen !== undefined && seen.fitting > 0 && !seen.failed;
+  }
+
+  #noteGuess(operation: Operation): void {
+    const { read, effect } = operation;
+    if (read === null || !read.guess || (effect !== "put" && effect !== "destroy")) return;
+    const seen = this.#guesses.get(operation.class.class) ?? { fitting: 0, failed: false };
+    this.#guesses.set(operation.class.class, seen);
+    const unused = operation.class.counter?.unused ?? 0;
+    if (effect === "destroy" && read.value === unused) seen.fitting++;
+    const fits = effect === "destroy" ? read.value === unused : read.value > unused && read.value <= LIKELY_REFS;
+    if (!fits) seen.failed = true;
   }
 }
 
@@ -197,12 +217,6 @@ function isExact(object: KernelObject): boolean {
   const { ledger } = object;
   if (ledger === null || object.losses > 0) return false;
   return ledger.reads > 0 && ledger.unread === 0 && ledger.breaks.length === 0;
-}
-
-function functionsWith(entry: ClassEntry, effect: "destroy"): string[] {
-  return Object.entries(entry.functions)
-    .filter(([, spec]) => spec.effects.some((candidate) => candidate.effect === effect))
-    .map(([name]) => name);
 }
 
 function judge(loweredBy: Reason[]): Judgement {

@@ -1,10 +1,11 @@
 import type { Operation } from "../decode/operation.js";
+import { showsEffect } from "../lifecycle/coverage.js";
 import type { Owner } from "../lifecycle/owners.js";
 import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { judgeAbsence, PROVEN } from "./verdict.js";
+import { functionsWith, judgeAbsence, PROVEN } from "./verdict.js";
 
 export const staleOps: Rule = {
   meta: {
@@ -107,10 +108,11 @@ class StaleOps implements RuleWatch {
   #absent(entry: Registration): Finding | null {
     const owner = entry.orphaned;
     if (!owner?.ended) return null;
-    const functions = this.#unregisterFunctions(entry);
-    const judgement = judgeAbsence(this.#context, { functions, after: entry.registered.event, before: owner.ended });
+    const absence = { class: entry.class, effect: "unregister", after: entry.registered.event, before: owner.ended } as const;
+    const judgement = judgeAbsence(this.#context, absence);
     // Without any sign of a probe on the unregister its silence tells nothing at all.
-    if (judgement.verdict === "suspected" && !this.#isProbed(functions)) return null;
+    const uses = [...this.#context.decoder.uses];
+    if (!uses.some((use) => showsEffect(use, entry.class, ["unregister"]))) return null;
     const finding = this.#base(entry, entry.registered, owner);
     finding.verdict = judgement.verdict;
     finding.loweredBy = judgement.loweredBy;
@@ -187,14 +189,8 @@ class StaleOps implements RuleWatch {
     return "reg-leak-at-owner-exit";
   }
 
-  #unregisterFunctions(entry: { class: Registration["class"] }): string[] {
-    return Object.entries(entry.class.functions)
-      .filter(([, spec]) => spec.effects.some((effect) => effect.effect === "unregister"))
-      .map(([name]) => name);
-  }
-
   #unregisterOf(entry: Registration | Operation): string {
-    const [name] = this.#unregisterFunctions(entry);
+    const [name] = functionsWith(entry.class, "unregister");
     const key = entry.key === null ? "" : this.#keyText(entry);
     return `${name ?? "the unregister"}(${key})`;
   }
@@ -206,15 +202,4 @@ class StaleOps implements RuleWatch {
     const symbol = entry.key === null ? null : symbolAt(this.#context, operation.event, entry.key);
     return symbol ?? `0x${entry.key?.toString(16)}`;
   }
-
-  #isProbed(functions: readonly string[]): boolean {
-    for (const use of this.#context.decoder.uses) {
-      const meaning = use.interpretation;
-      if ((meaning.role === "entry" || meaning.role === "return") && functions.includes(meaning.function.name)) {
-        return true;
-      }
-    }
-    return false;
-  }
 }
-

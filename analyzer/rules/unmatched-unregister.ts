@@ -100,11 +100,8 @@ class UnmatchedUnregister implements RuleWatch {
   /** The table never had the key: as sure as its registers were recorded from its module's load on. */
   #judgeTable(operation: Operation): Judgement {
     const home = this.#context.world.owners.module(operation.class.table?.home ?? "");
-    const functions = Object.entries(operation.class.functions)
-      .filter(([, spec]) => spec.effects.some((effect) => effect.effect === "register"))
-      .map(([name]) => name);
-    const began = home?.began ?? operation.event;
-    return judgeAbsence(this.#context, { functions, after: began, before: operation.event });
+    const after = home?.began ?? operation.event;
+    return judgeAbsence(this.#context, { class: operation.class, effect: "register", after, before: operation.event });
   }
 
   #finding(

@@ -6,7 +6,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { judgeAbsence, PROVEN } from "./verdict.js";
+import { functionsWith, judgeAbsence, PROVEN } from "./verdict.js";
 
 export const useAfterRelease: Rule = {
   meta: {
@@ -78,10 +78,10 @@ class UseAfterRelease implements RuleWatch {
   #used(object: KernelObject, operation: Operation): Finding | null {
     const destroyed = object.destroyed;
     if (!destroyed) return null;
-    const creators = this.#creators(object.class);
     // A creation that nobody records may lie in between: then there is nothing to say.
-    if (creators === null) return null;
-    const judgement = judgeAbsence(this.#context, { functions: creators, after: destroyed.event, before: operation.event });
+    if (!this.#recordsCreators(object.class)) return null;
+    const absence = { class: object.class, effect: "create", after: destroyed.event, before: operation.event } as const;
+    const judgement = judgeAbsence(this.#context, absence);
     const next = this.#context.world.objects.find(object.class, object.key);
     if (next !== object && judgement.verdict === "derived") {
       judgement.verdict = "suspected";
@@ -97,16 +97,14 @@ class UseAfterRelease implements RuleWatch {
     return finding;
   }
 
-  /** Functions that create such objects, when every one of them is recorded with its result; else null. */
-  #creators(entry: ClassEntry): string[] | null {
-    const creators = Object.entries(entry.functions)
-      .filter(([, spec]) => spec.effects.some((effect) => effect.effect === "create"))
-      .map(([name]) => name);
+  /** Whether every function that creates such objects is recorded with its result. */
+  #recordsCreators(entry: ClassEntry): boolean {
+    const creators = functionsWith(entry, "create");
     const returned = new Set<string>();
     for (const use of this.#context.decoder.uses) {
       if (use.interpretation.role === "return") returned.add(use.interpretation.function.name);
     }
-    return creators.length > 0 && creators.every((name) => returned.has(name)) ? creators : null;
+    return creators.length > 0 && creators.every((name) => returned.has(name));
   }
 
   #isDestroyer(operation: Operation, object: KernelObject): boolean {

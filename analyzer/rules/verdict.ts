@@ -2,6 +2,7 @@
  * How sure a finding is (design, section 8): `proven` by a value or return code, `derived` where its absence of
  * something rests on probes that worked and nothing was lost, else `suspected`, and by what.
  */
+import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
 import type { AuditEvent } from "../decode/operation.js";
 import { type Reason, workedAround } from "../lifecycle/coverage.js";
 import type { Verdict } from "./finding.js";
@@ -16,8 +17,9 @@ export const PROVEN: Judgement = { verdict: "proven", loweredBy: [] };
 
 /** Something that should have happened between two events is missing. */
 export interface Absence {
-  /** Functions of which a call would have shown it. */
-  functions: readonly string[];
+  class: ClassEntry;
+  /** The effect that is missing. */
+  effect: Effect;
   after: AuditEvent;
   /** The moment at which it is found missing. */
   before: AuditEvent;
@@ -26,12 +28,19 @@ export interface Absence {
 /** Judges an absence: derived at best. */
 export function judgeAbsence(context: RuleContext, absence: Absence): Judgement {
   const loweredBy = lossesBetween(context, absence.after.time, absence.before.time);
-  if (!workedAround(context.decoder, absence.functions, absence.after, absence.before)) {
-    const names = absence.functions.join(", ");
+  if (!workedAround(context.decoder, absence.class, [absence.effect], absence.after, absence.before)) {
+    const names = functionsWith(absence.class, absence.effect).join(", ");
     const text = `a call of ${names} may not have been recorded: no probe on it was seen to work before and after`;
     loweredBy.push({ code: "not-probed", text, probe: null });
   }
   return loweredBy.length > 0 ? { verdict: "suspected", loweredBy } : { verdict: "derived", loweredBy };
+}
+
+/** Functions of a class that have an effect. */
+export function functionsWith(entry: ClassEntry, effect: Effect): string[] {
+  return Object.entries(entry.functions)
+    .filter(([, spec]) => spec.effects.some((candidate) => candidate.effect === effect))
+    .map(([name]) => name);
 }
 
 /** Losses that overlap a span of time. */

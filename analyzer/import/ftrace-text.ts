@@ -15,6 +15,8 @@ import {
 } from "./trace-event.js";
 
 const CHUNK = 1 << 20;
+/** Lines of a stream after which is looked what may be handed out. */
+const LINES = 1024;
 
 export const ftraceText: Importer = {
   name: "ftrace text",
@@ -58,8 +60,10 @@ function openText(input: Input): TraceReader {
 }
 
 async function* readStream(lines: AsyncIterable<string>, reader: TextReader): AsyncGenerator<TraceItem[]> {
+  let count = 0;
   for await (const line of lines) {
     reader.feed(Buffer.from(`${line}\n`), null);
+    if (++count % LINES !== 0) continue;
     const items = reader.take();
     if (items.length > 0) yield items;
   }

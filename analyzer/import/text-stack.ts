@@ -5,7 +5,7 @@
 import type { CodeLocation, Stack } from "./trace-event.js";
 
 /** Characters of text kept for reuse; beyond it the caches start anew, so that made-up input stays bounded. */
-const MAX_CACHED = 1 << 26;
+const MAX_CACHED = 1 << 24;
 
 /** `kvm_init+0x31c/0x3e0 [kvm]`, each part but the symbol optional. */
 const SYMBOL = /^([^\s+]+)(?:\+0x([0-9a-f]{1,13})(?:\/0x[0-9a-f]+)?)?(?: \[([^\s\]]+)[^\]]*\])?$/;

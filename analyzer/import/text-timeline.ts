@@ -36,29 +36,24 @@ export class Timeline {
   unfollowed = 0;
   private held: Held[] = [];
   private head = 0;
+  private isSorted = true;
   private lastSeconds = Number.NEGATIVE_INFINITY;
   private lastNanos = 0;
 
-  /** Puts an item at its time, behind those of the same time. */
   add(held: Held): void {
-    let low = this.head;
-    let high = this.held.length;
-    const last = this.held[high - 1];
-    if (last && isEarlier(held.seconds, held.nanos, last.seconds, last.nanos)) {
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        const { seconds, nanos } = this.held[middle]!;
-        if (isEarlier(held.seconds, held.nanos, seconds, nanos)) high = middle;
-        else low = middle + 1;
-      }
-    }
-    if (isEarlier(held.seconds, held.nanos, this.lastSeconds, this.lastNanos)) this.late++;
-    if (high === this.held.length) this.held.push(held);
-    else this.held.splice(high, 0, held);
+    const last = this.held.at(-1);
+    if (last && compareTimes(held, last) < 0) this.isSorted = false;
+    this.held.push(held);
   }
 
-  /** Hands out what may leave after `records` records; everything when the input has ended. */
+  /** Hands out what may leave after `records` records, equal times in the order of the text; in the end everything. */
   take(records: number, ended: boolean): TraceItem[] {
+    if (!this.isSorted || this.head * 2 > this.held.length) {
+      this.held = this.held.slice(this.head);
+      this.head = 0;
+      if (!this.isSorted) this.held.sort(compareTimes);
+      this.isSorted = true;
+    }
     const items: TraceItem[] = [];
     for (; this.head < this.held.length; this.head++) {
       const held = this.held[this.head]!;
@@ -69,14 +64,11 @@ export class Timeline {
       }
       if (held.choice?.isRefused()) held.item = null;
       if (held.item === null) continue;
+      if (isEarlier(held.seconds, held.nanos, this.lastSeconds, this.lastNanos)) this.late++;
       this.lastSeconds = held.seconds;
       this.lastNanos = held.nanos;
       items.push(held.item);
       held.item = null;
-    }
-    if (this.head > 1024 && this.head * 2 > this.held.length) {
-      this.held = this.held.slice(this.head);
-      this.head = 0;
     }
     return items;
   }
@@ -105,4 +97,8 @@ export class OpenEvents {
       return false;
     });
   }
+}
+
+function compareTimes(a: Held, b: Held): number {
+  return a.seconds - b.seconds || a.nanos - b.nanos;
 }

@@ -318,6 +318,17 @@ describe("damage", () => {
     expect(reading.facts.gaps).toMatchObject([{ code: "damaged" }]);
   });
 
+  test("events may be called what every object has", async () => {
+    const names = ["constructor", "__proto__", "toString", "hasOwnProperty"];
+    const lines = names.map(
+      (name) => `          insmod-134   [001]    53.113068: ${name}: __proto__=1 constructor=2\n`,
+    );
+    const { events } = await read(`cpus=2\n${lines.join("")}`);
+    expect(events.map((event) => [event.probe.name, event.probe.kind, event.args.length])).toEqual(
+      names.map((name) => [name, "tracepoint", 3]),
+    );
+  });
+
   test("findings of one kind are told some times, then counted", async () => {
     const torn = "          insmod-134   [001]    53.1\n".repeat(1000);
     const { facts } = await read(`${RELOAD}${torn}`);

@@ -78,7 +78,7 @@ function* readFile(input: Input, reader: TextReader): Generator<TraceItem[]> {
       const used: number = begin + reader.feed(chunk.subarray(begin), offset + begin);
       if (chunk.length < CHUNK) reader.feedRest(chunk.subarray(used), offset + used);
       inEndlessLine = used === 0;
-      if (inEndlessLine && chunk.length === CHUNK) reader.damage("a line without end", offset);
+      if (inEndlessLine && chunk.length === CHUNK) reader.skipEndlessLine(offset);
       offset += inEndlessLine ? chunk.length : used;
     } else {
       offset += chunk.length;

@@ -58,7 +58,7 @@ function toValue(text: string): Value {
   return twice ? BigInt(twice[1]!) : text;
 }
 
-/** Arguments of a probe event. Kernels before 4.0 print hex without 0x: a word that cannot be decimal is read so. */
+/** Arguments of a probe event. Old kernels (3.2) print hex without 0x: a word that cannot be decimal is read so. */
 export function probeFields(body: string): Fields {
   const { names, texts } = scanFields(body);
   return { names, values: texts.map((text) => (BARE_HEX.test(text) && !DECIMAL.test(text) ? hex(text) : char(text))) };
@@ -73,21 +73,26 @@ function char(text: string): Value {
   return text.length === 3 && text.startsWith("'") && text.endsWith("'") ? text[1]! : toValue(text);
 }
 
+interface KnownBody {
+  fields: readonly string[];
+  /** A group for each field; a field that this kernel does not print has none. */
+  body: RegExp;
+}
+
+const MODULE_REFERENCE: KnownBody = {
+  fields: ["ip", "refcnt", "name"],
+  body: /^(?<name>[^\s=]+) call_site=(?<ip>\S+)(?: \[\S+\])? refcnt=(?<refcnt>-?\d+)$/,
+};
+
 /**
  * Tracepoints whose text is read back into the fields of their format, in its order and with its names, so that a
  * text and a trace.dat of one run look alike. `%ps` appends ` [module]`, which trace.dat's symbols do not carry.
  */
-const KNOWN: Record<string, { fields: readonly string[]; body: RegExp }> = {
+const KNOWN: Record<string, KnownBody> = {
   module_load: { fields: ["taints", "name"], body: /^(?<name>[^\s=]+) *(?<taints>\S*)$/ },
   module_free: { fields: ["name"], body: /^(?<name>[^\s=]+)$/ },
-  module_get: {
-    fields: ["ip", "refcnt", "name"],
-    body: /^(?<name>[^\s=]+) call_site=(?<ip>\S+)(?: \[\S+\])? refcnt=(?<refcnt>-?\d+)$/,
-  },
-  module_put: {
-    fields: ["ip", "refcnt", "name"],
-    body: /^(?<name>[^\s=]+) call_site=(?<ip>\S+)(?: \[\S+\])? refcnt=(?<refcnt>-?\d+)$/,
-  },
+  module_get: MODULE_REFERENCE,
+  module_put: MODULE_REFERENCE,
   module_request: {
     fields: ["ip", "wait", "name"],
     body: /^(?<name>[^\s=]+) wait=(?<wait>\d+) call_site=(?<ip>\S+)(?: \[\S+\])?$/,
@@ -131,7 +136,8 @@ const POINTER = /^[0-9a-f]{16}$/;
 
 /** Fields of a tracepoint: those of its format where the text is known, else each `key=value` and the whole `body`. */
 export function tracepointFields(name: string, body: string): Fields {
-  const known = KNOWN[name];
+  // An event may be called `constructor`.
+  const known = Object.hasOwn(KNOWN, name) ? KNOWN[name] : undefined;
   const groups = known?.body.exec(body)?.groups;
   if (known && groups) {
     const names = known.fields.filter((field) => groups[field] !== undefined);

@@ -15,14 +15,14 @@ const MAX_LAYOUTS = 16_384;
 /** What a name is to the reader, apart from being an event's. */
 type Role = "event" | "kernel-stack" | "user-stack" | "print";
 
-const ROLES: Record<string, Role> = {
-  kernel_stack: "kernel-stack",
-  "<stack": "kernel-stack",
-  user_stack: "user-stack",
-  "<user": "user-stack",
-  print: "print",
-  tracing_mark_write: "print",
-};
+const ROLES = new Map<string, Role>([
+  ["kernel_stack", "kernel-stack"],
+  ["<stack", "kernel-stack"],
+  ["user_stack", "user-stack"],
+  ["<user", "user-stack"],
+  ["print", "print"],
+  ["tracing_mark_write", "print"],
+]);
 
 /** A probe and the answer of whoever reads. */
 export class ProbeChoice {
@@ -108,7 +108,7 @@ export class ProbeName {
     readonly bytes: Buffer,
     private readonly table: ProbeTable,
   ) {
-    this.role = ROLES[text] ?? "event";
+    this.role = ROLES.get(text) ?? "event";
     const print = this.role === "print";
     this.tracepoint = new ProbeSite(print ? "print" : "tracepoint", print ? "print" : text, null, table);
   }

@@ -73,9 +73,15 @@ export class TextReader {
   }
 
   /** A part of the input that holds no line. */
-  damage(message: string, offset: number | null): void {
+  private damage(message: string, offset: number | null): void {
     this.notes.warn(message, offset, this.lineNumber + 1);
     this.tracks.startGap("damaged", null, null);
+  }
+
+  /** A line that has no end within what can be read at once. */
+  skipEndlessLine(offset: number): void {
+    this.damage("a line without end", offset);
+    this.lineNumber++;
   }
 
   take(): TraceItem[] {

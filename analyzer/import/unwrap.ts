@@ -1,7 +1,7 @@
 /** Files packed as a whole: gzip, xz, zstd. */
 
 import { Readable } from "node:stream";
-import type { ReadableStream } from "node:stream/web";
+import { ReadableStream } from "node:stream/web";
 import { createGunzip } from "node:zlib";
 import xz from "xz-decompress";
 import { ZSTDDecoder } from "zstddec/stream";
@@ -106,9 +106,17 @@ const UNPACK: Record<Wrapper, Unpack> = {
     }),
 
   async xz(pieces, keep) {
-    const packed = Readable.toWeb(Readable.from(pieces));
-    const stream = new xz.XzReadableStream(packed as globalThis.ReadableStream<Uint8Array>);
-    for await (const part of stream as ReadableStream<Uint8Array>) keep(part);
+    const iterator = pieces[Symbol.iterator]();
+    // Not Readable.toWeb(): its adapter throws into nowhere when the decoder gives up early.
+    const packed = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const next = iterator.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(next.value);
+      },
+    });
+    const unpacked = new xz.XzReadableStream(packed as globalThis.ReadableStream<Uint8Array>);
+    for await (const part of unpacked as ReadableStream<Uint8Array>) keep(part);
   },
 
   async zstd(pieces, keep) {

@@ -203,7 +203,7 @@ function compressed(content: Buffer, trace: BuiltTrace): Buffer {
 }
 
 /** A zstd frame of stored blocks: Node 20 cannot compress. Source: RFC 8878, 3.1.1. */
-function storedZstd(content: Buffer): Buffer {
+export function storedZstd(content: Buffer): Buffer {
   const out = new ByteWriter(true).u32(0xfd2fb528).u8(0xa0).u32(content.length);
   const largest = 1 << 17;
   for (let at = 0; at < content.length; at += largest) {

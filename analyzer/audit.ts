@@ -105,7 +105,7 @@ export async function auditReaders(
       const signals = decoder.decode(event);
       for (const signal of signals) {
         if (signal.kind === "operation") observed.decoded(signal.operation);
-        else if (signal.kind === "update" && signal.operation.outcome === "unknown") observed.noteUnknown(signal.operation);
+        else if (signal.kind === "update" && signal.what === "outcome") observed.outcome(signal.operation);
       }
       world.apply(event, signals);
     }
@@ -113,6 +113,7 @@ export async function auditReaders(
     options.progress?.(sources.reduce((sum, facts) => sum + facts.eventCount, 0));
   }
   const last = decoder.finish();
+  for (const signal of last) if (signal.kind === "update") observed.outcome(signal.operation);
   const lastEvent = seen.event;
   if (lastEvent) world.apply(lastEvent, last);
   world.finish();

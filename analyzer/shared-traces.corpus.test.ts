@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { exitCode } from "./exit-code.js";
 import { kernelText } from "./import/testing/kernel-text.js";
+import { asStranger } from "./testing/strangers.js";
 import {
   auditFiles,
   auditText,
@@ -115,6 +116,20 @@ describe.each(names)("%s", (name) => {
     const outcome = await auditText(text, path);
     expect(ledgers(outcome)).toEqual(expected);
     expect(findingLines(outcome)).toEqual(EXPECTED[name]?.findings);
+  });
+
+  it.each([
+    { names: "automatic", numberedArguments: true, unsigned: true },
+    { names: "numbered", numberedArguments: true, unsigned: true },
+    { names: "numbered", numberedArguments: false, unsigned: false },
+  ] as const)("tells the same under a stranger's names %o", async (style) => {
+    const items = asStranger(recording.items, style);
+    const bare = { stacks: false, flags: false, header: false };
+    for (const options of [{}, bare]) {
+      const outcome = await auditText(kernelText(items, { symbols: recording.facts.symbols, ...options }));
+      expect(findingLines(outcome)).toEqual(EXPECTED[name]?.findings);
+      expect(ledgers(outcome)).toEqual(expected);
+    }
   });
 
   it("raises no alarm beyond its own when flags and stacks are missing", async () => {

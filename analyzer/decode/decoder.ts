@@ -299,14 +299,18 @@ function makeOperation(
 }
 
 function readParameters(event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): (bigint | null)[] {
-  const { parameters, byPlace } = meaning.arguments;
+  const { parameters, byPlace, counter } = meaning.arguments;
   return meaning.function.prototype.parameters.map((parameter, index) => {
     const field = parameters[index] ?? -1;
     const value = field < 0 ? null : (event.args[field] ?? null);
     if (typeof value !== "bigint") return null;
-    if (!parameter.pointer) return value;
-    if (byPlace[index] === true && !isPointerLike(value)) return null;
-    return asAddress(value);
+    if (parameter.pointer) return byPlace[index] === true && !isPointerLike(value) ? null : asAddress(value);
+    if (!isKernelAddress(value)) return value;
+    // A number cannot be a pointer: somebody recorded one argument twice (as a symbol, too), so the next field is it.
+    const next = event.args.findIndex(
+      (candidate, at) => at > field && at !== counter?.field && !parameters.includes(at) && isCount(candidate),
+    );
+    return next < 0 ? null : (event.args[next] as bigint);
   });
 }
 
@@ -396,6 +400,10 @@ function siteValues(event: TraceEvent, meaning: Extract<Interpretation, { role: 
     // Two small numbers beside a base object, one of them a step, inside a function that counts: no mere guess.
     guess: guess && delta === null,
   };
+}
+
+function isKernelAddress(value: bigint): boolean {
+  return isPointerLike(value) && !isCount(value);
 }
 
 function isCount(value: bigint | string | null): value is bigint {

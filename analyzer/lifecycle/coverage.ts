@@ -48,13 +48,17 @@ export interface Coverage {
   effects: number;
 }
 
+/** One is enough to say so; more only so that some may still become known. */
+const MAX_UNKNOWN = 64;
+
 /** Collects what coverage is told by while the trace is read. */
 export class CoverageObserver implements Observer {
   readonly effects = new Map<string, number>();
   readonly #withoutObject = new Map<string, Operation>();
   readonly #late = new Map<string, KernelObject>();
   readonly #replaced = new Map<string, KernelObject>();
-  readonly #unknownResult = new Map<string, Operation>();
+  /** Calls whose result is not known (yet): nobody may record returns, or this one was lost. */
+  readonly #unknownResults = new Map<string, Set<Operation>>();
   readonly #unmatched = new Map<string, Operation>();
   readonly #displaced = new Map<string, Operation>();
 
@@ -73,9 +77,13 @@ export class CoverageObserver implements Observer {
     }
   }
 
-  /** A call's result that nobody records. */
-  noteUnknown(operation: Operation): void {
-    if (operation.holder === null && !this.#unknownResult.has(operation.class.class)) this.#unknownResult.set(operation.class.class, operation);
+  /** A call's outcome became known, or is given up. */
+  outcome(operation: Operation): void {
+    if (operation.holder !== null) return;
+    const calls = this.#unknownResults.get(operation.class.class) ?? new Set();
+    if (operation.outcome !== "unknown") calls.delete(operation);
+    else if (calls.size < MAX_UNKNOWN) calls.add(operation);
+    this.#unknownResults.set(operation.class.class, calls);
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
@@ -123,7 +131,7 @@ export class CoverageObserver implements Observer {
     }
     const replaced = this.#replaced.get(name);
     if (replaced) say("unseen-end", `a ${entry.title} ended unseen: another one has its address`, replaced.last);
-    const unknown = this.#unknownResult.get(name);
+    const [unknown] = this.#unknownResults.get(name) ?? [];
     if (unknown) say("result-unknown", `the result of ${unknown.function} is not recorded`, unknown);
     const unmatched = this.#unmatched.get(name);
     if (unmatched) say("started-late", `${unmatched.function} ended an entry whose register was not seen`, unmatched);

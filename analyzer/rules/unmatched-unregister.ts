@@ -3,7 +3,7 @@ import type { Registration, Unmatched } from "../lifecycle/registrations.js";
 import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { judgeAbsence, type Judgement, PROVEN } from "./verdict.js";
+import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
 
 export const unmatchedUnregister: Rule = {
   meta: {
@@ -32,6 +32,9 @@ class UnmatchedUnregister implements RuleWatch {
   /** Registers that failed and whose caller has not registered the key since. */
   readonly #failed = new Map<string, Operation>();
 
+  /** When registers were recorded, per class. */
+  readonly #registers = new Map<string, bigint[]>();
+
   constructor(context: RuleContext) {
     this.#context = context;
   }
@@ -42,6 +45,9 @@ class UnmatchedUnregister implements RuleWatch {
 
   registered(entry: Registration): void {
     this.#failed.delete(slot(entry.registered));
+    const times = this.#registers.get(entry.class.class) ?? [];
+    times.push(entry.registered.event.time);
+    this.#registers.set(entry.class.class, times);
   }
 
   unregistered(entry: Registration): void {
@@ -97,11 +103,20 @@ class UnmatchedUnregister implements RuleWatch {
     return finding;
   }
 
-  /** The table never had the key: as sure as its registers were recorded from its module's load on. */
+  /**
+   * The table never had the key: derived when registers were recorded since its module was loaded, and later. Probes of
+   * a module's functions are armed as it is loaded, so the first hit shows that none was missed before it.
+   */
   #judgeTable(operation: Operation): Judgement {
-    const home = this.#context.world.owners.module(operation.class.table?.home ?? "");
-    const after = home?.began ?? operation.event;
-    return judgeAbsence(this.#context, { class: operation.class, effect: "register", after, before: operation.event });
+    const began = this.#context.world.owners.module(operation.class.table?.home ?? "")?.began?.time ?? 0n;
+    const at = operation.event.time;
+    const times = this.#registers.get(operation.class.class) ?? [];
+    const loweredBy = lossesBetween(this.#context, began, at);
+    if (!times.some((time) => time > began && time < at) || !times.some((time) => time > at)) {
+      const text = "a register may not have been recorded: none was seen both before and after";
+      loweredBy.push({ code: "not-probed", text, probe: null });
+    }
+    return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
   }
 
   #finding(

@@ -3,7 +3,7 @@ import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { analyze } from "../index.js";
 import { REPORTS } from "../report/index.js";
 import { Progress, wantsColor, writeResult } from "./output.js";
-import { WrongUse } from "./program.js";
+import { WrongUse } from "./wrong-use.js";
 
 interface Options {
   db?: string;

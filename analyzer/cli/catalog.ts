@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { catalogFolder, defaultCatalog } from "../../collectors/catalog/default.js";
 import { writeResult } from "./output.js";
-import { WrongUse } from "./program.js";
+import { WrongUse } from "./wrong-use.js";
 
 export function catalogCommand(_state: { exit: number }): Command {
   const command = new Command("catalog").description("the resource classes that ktally knows");

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { RULES, ruleById } from "../rules/index.js";
 import { writeResult } from "./output.js";
-import { WrongUse } from "./program.js";
+import { WrongUse } from "./wrong-use.js";
 
 export function explainCommand(_state: { exit: number }): Command {
   return new Command("explain")

@@ -1,7 +1,7 @@
 /** Writing results where the user wants them. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { harmless } from "../report/harmless.js";
-import { WrongUse } from "./program.js";
+import { WrongUse } from "./wrong-use.js";
 
 /** Whoever read our output has closed it (`| head`): no error. */
 export class PipeClosed extends Error {

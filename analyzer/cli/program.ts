@@ -12,11 +12,7 @@ import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";
 import { PipeClosed } from "./output.js";
 import { queryCommand } from "./query.js";
-
-/** The command was used in a way that cannot work: one sentence. Exit 2. */
-export class WrongUse extends Error {
-  override name = "WrongUse";
-}
+import { WrongUse } from "./wrong-use.js";
 
 /** Runs one command line (without node and script). Never throws. */
 export async function run(args: readonly string[]): Promise<number> {

@@ -10,7 +10,7 @@ const files = process.argv.slice(2);
 if (files.length > 0) {
   process.exitCode = await run(["analyze", ...files]);
 } else {
-  const trace = fileURLToPath(new URL("fixtures/seed0-stale-device-ops-6.1.dat", packageRoot()));
+  const trace = fileURLToPath(new URL("fixtures/seed0-stale-device-ops-6.1.dat.xz", packageRoot()));
   const exit = await run(["analyze", trace]);
   process.stdout.write(`
 This was the bundled trace of a real bug. ktally analyze would have exited with ${exit} (1: a bug was found).

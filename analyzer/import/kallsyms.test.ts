@@ -12,6 +12,8 @@ ffffffff81000020 T __cfi_do_thing_exported
 ffffffff81000020 T do_thing_exported.cold
 ffffffff81000100 d some_data
 ffffffff81000200 W weak_thing
+ffffffff81000300 T __cpuidle_text_start
+ffffffff81000300 t default_idle
 ffffffffc0600000 t vfio_init\t[vfio]
 ffffffffc0600100 b vfio_state\t[vfio]
 ffffffffc0500000 t kvm_exit.part.0\t[kvm]
@@ -40,6 +42,10 @@ describe("locate", () => {
 
   it("prefers the exported plain name among several", () => {
     expect(locate(0xffffffff81000024n)).toBe("do_thing_exported+4");
+  });
+
+  it("prefers a function to a mark of the linker", () => {
+    expect(locate(0xffffffff81000301n)).toBe("default_idle+1");
   });
 
   it.each([

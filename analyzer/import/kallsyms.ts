@@ -44,7 +44,7 @@ export function parseKallsyms(text: Buffer): SymbolTable | null {
     let found = symbolAt(index);
     while (--index >= 0 && sorted[index] === start) {
       const other = symbolAt(index);
-      if (rank(other) < rank(found) || (rank(other) === rank(found) && other.name < found.name)) found = other;
+      if (rank(other) <= rank(found)) found = other;
     }
     return { found, offset: wanted - start };
   }
@@ -160,9 +160,13 @@ function isText(symbol: Symbol): boolean {
   return "tTwW".includes(symbol.type);
 }
 
-/** Of several names of one address the lowest wins: global text before local, a plain name before a derived one. */
+/**
+ * Of several names of one address the lowest wins, and of equals the one that the kernel lists first (it sorts them by
+ * fitness: scripts/kallsyms.c, compare_symbols()). Text comes first, then names of functions, then global ones.
+ */
 function rank(symbol: Symbol): number {
-  const isDerived = symbol.name.includes(".") || symbol.name.startsWith("__pfx_") || symbol.name.startsWith("__cfi_");
-  const byType = symbol.type === "T" ? 0 : isText(symbol) ? 1 : 2;
-  return byType * 2 + (isDerived ? 1 : 0);
+  return (isText(symbol) ? 0 : 4) + (NOT_A_FUNCTION.test(symbol.name) ? 2 : 0) + (symbol.type === "T" ? 0 : 1);
 }
+
+/** Parts and paddings of functions, and the marks that the linker puts around sections. */
+const NOT_A_FUNCTION = /\.|^__pfx_|^__cfi_|^__(?:start|stop|end)_|^__\w*_(?:start|end)$|^_s?text$/;

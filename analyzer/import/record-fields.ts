@@ -44,7 +44,8 @@ export function readAddress(record: RecordBytes, field: Field): Address | null {
   return value === null ? null : BigInt.asUintN(64, value);
 }
 
-function readInteger({ view, littleEndian, start, end }: RecordBytes, field: Field): bigint | null {
+/** null where the record is too short. */
+export function readInteger({ view, littleEndian, start, end }: RecordBytes, field: Field): bigint | null {
   const at = start + field.offset;
   if (at + field.size > end) return null;
   switch (field.size) {

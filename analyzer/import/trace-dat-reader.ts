@@ -85,7 +85,14 @@ async function* readItems(
     littleEndian,
   );
   const onUnknown = (id: number) => report("warning", null, `records of event id ${id} have no format: left out`);
-  const decoder = new RecordDecoder({ formats, comms: file.comms, stacks, wants, onUnknown });
+  const decoder = new RecordDecoder({
+    formats,
+    comms: file.comms,
+    stacks,
+    longSize: pageHeader.longSize,
+    wants,
+    onUnknown,
+  });
   const streams = openStreams(bytes, file, decoder, report);
 
   if (file.isRecovered) {

@@ -1,7 +1,7 @@
 /** Turns the records of a trace.dat into events, and says early which records nobody wants. */
 
 import type { EventFormat } from "./event-format.js";
-import { type RecordBytes, readAddress, readValue } from "./record-fields.js";
+import { type RecordBytes, readAddress, readInteger, readValue } from "./record-fields.js";
 import type { StackTable } from "./stack-table.js";
 import type { Nanoseconds, Probe, Stack, TraceEvent, Wants } from "./trace-event.js";
 
@@ -13,6 +13,8 @@ export interface RecordContext {
   /** Task names by thread id. */
   comms: ReadonlyMap<number, string>;
   stacks: StackTable;
+  /** Bytes of a kernel long. */
+  longSize: 4 | 8;
   wants: Wants;
   /** Called once for each event id that has no format. */
   onUnknown(id: number): void;
@@ -84,11 +86,21 @@ export class RecordDecoder {
     return at + 4 <= end ? view.getInt32(at, littleEndian) : -1;
   }
 
-  /** The stack of a kernel_stack record. */
-  stackOf(id: number, { start, end }: RecordBytes, words: Uint32Array): Stack | null {
-    const frames = this.context.formats.get(id)?.fields.find((field) => field.name === "caller");
-    if (frames === undefined || frames.offset % 4 !== 0 || start + frames.offset > end) return null;
-    return this.context.stacks.intern(words, (start + frames.offset) >>> 2, end >>> 2);
+  /**
+   * The stack of a kernel_stack record. Its `size` counts the frames; kernels before 5.2 have none, and some of those
+   * with it reserve more than they fill.
+   */
+  stackOf(id: number, record: RecordBytes, words: Uint32Array): Stack | null {
+    const format = this.context.formats.get(id);
+    const field = (name: string) => format?.fields.find((candidate) => candidate.name === name);
+    const caller = field("caller");
+    const size = field("size");
+    if (caller === undefined || caller.offset % 4 !== 0) return null;
+    const start = record.start + caller.offset;
+    const count = size === undefined ? null : readInteger(record, size);
+    const counted = count !== null && count > 0n ? start + Number(count) * this.context.longSize : record.end;
+    const end = Math.min(counted, record.end);
+    return start > end ? null : this.context.stacks.intern(words, start >>> 2, end >>> 2);
   }
 }
 

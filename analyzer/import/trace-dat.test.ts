@@ -95,6 +95,12 @@ describe("stacks", () => {
     expect(events[0]?.stack?.frames).toHaveLength(1);
   });
 
+  it("have as many frames as they count, whatever lies behind", async () => {
+    const record = { ...stack(1, 70, PUT, INIT, 0x1234n), values: [2n, [PUT, INIT, 0x1234n]] };
+    const { events } = await read(buildTraceDat(pages({ time: 0n, records: [kvmPut(1, 1n), record] })));
+    expect(events[0]?.stack?.frames).toHaveLength(2);
+  });
+
   it("do not end their event's window, nor does its user stack", async () => {
     const user = { format: USER_STACK, delta: 1, tid: 70, values: [70n, [1n, 2n]] };
     const records = [kvmPut(1, 1n), stack(1, 70, ...frames), user, kvmPut(5, 1n)];

@@ -133,7 +133,12 @@ export function exampleTrace(changes: Partial<BuiltTrace> = {}): BuiltTrace {
                 time: 1500n,
                 records: [
                   { format: MODULE_GET, tid: 71, flags: 1, values: [INIT, 3n, "kvm_amd"] },
-                  { format: ARRAYS, delta: 7, tid: 0, values: ["swapper", "relative", Buffer.from("0123"), Buffer.from([1, 2])] },
+                  {
+                    format: ARRAYS,
+                    delta: 7,
+                    tid: 0,
+                    values: ["swapper", "relative", Buffer.from("0123"), Buffer.from([1, 2])],
+                  },
                   { format: PRINT, delta: 1, tid: 99, values: [INIT, "hello\n"] },
                 ],
               },

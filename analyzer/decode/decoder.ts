@@ -134,7 +134,7 @@ export class Decoder {
           key: parameterOf(effect.key, meaning.function, parameters),
           ops: parameterOf(effect.ops, meaning.function, parameters),
           holder: effect.holder ?? null,
-          read: entry.counter && effect.holder === undefined ? readCounter(event, meaning) : null,
+          read: entry.counter && isReadAtOnce(effect) ? readCounter(event, meaning) : null,
           outcome: conditional ? "pending" : "done",
           refusal: spec.refusal ?? null,
           call,
@@ -252,6 +252,13 @@ export class Decoder {
     const symbol = this.#symbols(event.source)?.locate(BigInt.asUintN(64, ip)).symbol ?? null;
     return symbol === null ? null : withoutCloneSuffix(symbol);
   }
+}
+
+/** A creation or destruction that only the return decides happens later than the value at entry was read. */
+function isReadAtOnce(effect: EffectEntry): boolean {
+  if (effect.holder !== undefined) return false;
+  const decidedLater = effect.when !== undefined || effect.at === "return";
+  return !decidedLater || (effect.effect !== "create" && effect.effect !== "destroy");
 }
 
 /** Only a function that is itself a get or put has its one operation inside; an ioctl may hold several. */

@@ -190,8 +190,8 @@ export class StoreRecorder implements Recorder {
       named ? (object.key as string) : null,
       object.generation,
       object.state,
-      object.created?.event.time ?? null,
-      object.destroyed?.event.time ?? null,
+      (object.created?.returned ?? object.created?.event)?.time ?? null,
+      (object.destroyed?.returned ?? object.destroyed?.event)?.time ?? null,
       object.ledger?.value() ?? null,
       exact ? 1 : 0,
     );

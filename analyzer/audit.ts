@@ -118,7 +118,14 @@ export async function auditReaders(
   if (lastEvent) world.apply(lastEvent, last);
   world.finish();
   const findings = collectFindings(watches);
-  const coverage = judgeCoverage({ catalog: options.catalog, decoder, world, observed, sources, classes: options.classes });
+  const coverage = judgeCoverage({
+    catalog: options.catalog,
+    decoder,
+    world,
+    observed,
+    sources,
+    classes: options.classes,
+  });
   return { sources, relevant, world, decoder, findings, coverage };
 }
 

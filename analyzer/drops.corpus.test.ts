@@ -6,7 +6,9 @@ import { type DropPlan, drop } from "./testing/drops.js";
 
 const FOLDER = "../shared/traces";
 const HEALTHY = /^(clean|noisy|reload|stranger-(manyvms|unbind))/;
-const names = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => HEALTHY.test(name) && name.endsWith(".dat")) : [];
+const names = existsSync(FOLDER)
+  ? readdirSync(FOLDER).filter((name) => HEALTHY.test(name) && name.endsWith(".dat"))
+  : [];
 const RUNS = Number(process.env.KTALLY_DROP_RUNS ?? 60);
 
 /** A cheap hash: whether the n-th event of a run with this seed is dropped at this rate. */
@@ -22,11 +24,13 @@ function isKept(seed: number, rate: number) {
 const cpu = fc.constantFrom(null, 0, 1);
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 const plans: fc.Arbitrary<DropPlan> = fc.oneof(
-  fc.record({ seed: fc.nat(), rate: fc.double({ min: 0.005, max: 0.6, noNaN: true }), cpu }).map(({ seed, rate, cpu: on }) => ({
-    kind: "random" as const,
-    keep: isKept(seed, rate),
-    cpu: on,
-  })),
+  fc
+    .record({ seed: fc.nat(), rate: fc.double({ min: 0.005, max: 0.6, noNaN: true }), cpu })
+    .map(({ seed, rate, cpu: on }) => ({
+      kind: "random" as const,
+      keep: isKept(seed, rate),
+      cpu: on,
+    })),
   fc.record({ a: share, b: share, cpu }).map(({ a, b, cpu: on }) => ({
     kind: "window" as const,
     from: Math.min(a, b),

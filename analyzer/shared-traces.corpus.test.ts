@@ -2,7 +2,6 @@ import { existsSync, readdirSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { exitCode } from "./exit-code.js";
 import { kernelText } from "./import/testing/kernel-text.js";
-import { asStranger } from "./testing/strangers.js";
 import {
   auditFiles,
   auditText,
@@ -12,6 +11,7 @@ import {
   type Recording,
   record,
 } from "./testing/audits.js";
+import { asStranger } from "./testing/strangers.js";
 
 const FOLDER = "../shared/traces";
 const names = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith(".dat")) : [];

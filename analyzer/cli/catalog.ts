@@ -20,7 +20,8 @@ export function catalogCommand(_state: { exit: number }): Command {
     .description("print a class's entry")
     .argument("<class>")
     .action(async (name: string) => {
-      if (!defaultCatalog().classes.has(name)) throw new WrongUse(`there is no class ${name}; ktally catalog list names them`);
+      if (!defaultCatalog().classes.has(name))
+        throw new WrongUse(`there is no class ${name}; ktally catalog list names them`);
       await writeResult(readFileSync(join(catalogFolder(), `${name}.yaml`), "utf8"), null);
     });
   command

@@ -19,7 +19,9 @@ export async function writeResult(result: string | Iterable<string>, file: strin
   try {
     fd = openSync(file, "w");
   } catch (error) {
-    throw new WrongUse(`${harmless(file)}: cannot be written (${(error as NodeJS.ErrnoException).code}); name another file`);
+    throw new WrongUse(
+      `${harmless(file)}: cannot be written (${(error as NodeJS.ErrnoException).code}); name another file`,
+    );
   }
   try {
     for (const chunk of chunks) writeSync(fd, chunk);
@@ -60,7 +62,9 @@ export class Progress {
     if (!this.#enabled || now - this.#start < 1000 || now - this.#shown < 200) return;
     this.#shown = now;
     const rate = Math.round(events / ((now - this.#start) / 1000));
-    process.stderr.write(`\r\u001b[K${events.toLocaleString("en")} events read, ${rate.toLocaleString("en")} per second`);
+    process.stderr.write(
+      `\r\u001b[K${events.toLocaleString("en")} events read, ${rate.toLocaleString("en")} per second`,
+    );
   }
 
   clear(): void {

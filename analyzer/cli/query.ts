@@ -23,7 +23,8 @@ export function queryCommand(_state: { exit: number }): Command {
 
 function* textRows(rows: ReturnType<typeof runQuery>): Generator<string> {
   yield `${rows.columns.join("\t")}\n`;
-  for (const row of rows.rows) yield `${row.map((value) => (value === null ? "" : harmless(String(value)))).join("\t")}\n`;
+  for (const row of rows.rows)
+    yield `${row.map((value) => (value === null ? "" : harmless(String(value)))).join("\t")}\n`;
 }
 
 function* jsonRows(rows: ReturnType<typeof runQuery>): Generator<string> {

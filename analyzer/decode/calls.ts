@@ -3,8 +3,8 @@
  * the idle task by task and CPU; interrupt context apart, unless the flags describe the breakpoint.
  */
 import type { TraceEvent } from "../import/trace-event.js";
-import type { Call } from "./operation.js";
 import { withoutCloneSuffix } from "./interpret.js";
+import type { Call } from "./operation.js";
 
 const FLAG_HARDIRQ = 0x08;
 const FLAG_SOFTIRQ = 0x10;
@@ -80,7 +80,9 @@ export function isInside(event: TraceEvent, name: string): boolean | null {
 
 /** Symbol of the function, or of the system call of that name (`__do_sys_delete_module`). */
 function isCall(symbol: string, name: string): boolean {
-  return withoutCloneSuffix(symbol) === name || (symbol.endsWith(name) && /^__\w+_sys_$/.test(symbol.slice(0, -name.length)));
+  return (
+    withoutCloneSuffix(symbol) === name || (symbol.endsWith(name) && /^__\w+_sys_$/.test(symbol.slice(0, -name.length)))
+  );
 }
 
 function dropEnded(stack: Call[], event: TraceEvent): void {

@@ -143,13 +143,18 @@ function siteByFields(probe: Probe, catalog: Catalog, name: string | null): Inte
   }
   const [only] = named;
   if (!only || named.length > 1) return null;
-  return { role: "site", class: only, function: name, fields: { object: null, refs: fieldNamed(probe, counterNames(only)), delta } };
+  return {
+    role: "site",
+    class: only,
+    function: name,
+    fields: { object: null, refs: fieldNamed(probe, counterNames(only)), delta },
+  };
 }
 
 function resultField(probe: Probe): number | null {
   if (probe.fields.length === 0) return null;
   const named = probe.fields.findIndex((field) => /^\$?(ret|retval|rc|res|result|err|error)$/i.test(field));
-  return named >= 0 ? named : 0;
+  return Math.max(named, 0);
 }
 
 /** Matches fields to parameters: by name, by number (`arg2`), by register, then by place. */

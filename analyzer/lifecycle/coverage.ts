@@ -120,13 +120,18 @@ export class CoverageObserver implements Observer {
     const say = (code: ReasonCode, text: string, operation: Operation | null) =>
       reasons.push({ code, text, probe: operation?.event.probe.name ?? null });
     const withoutObject = this.#withoutObject.get(name);
-    if (withoutObject) say("no-object", `${withoutObject.function} is recorded without the object it is about`, withoutObject);
+    if (withoutObject)
+      say("no-object", `${withoutObject.function} is recorded without the object it is about`, withoutObject);
     const late = this.#late.get(name);
     if (late && late.ledger !== null) {
       if (late.ledger.first === null) {
         say("no-values", `${late.first.function} is recorded without the counter's value`, late.first);
       } else {
-        say("started-late", `a ${entry.title} was there before the trace: its counter is first read as ${late.ledger.first}`, late.first);
+        say(
+          "started-late",
+          `a ${entry.title} was there before the trace: its counter is first read as ${late.ledger.first}`,
+          late.first,
+        );
       }
     }
     const replaced = this.#replaced.get(name);
@@ -136,7 +141,8 @@ export class CoverageObserver implements Observer {
     const unmatched = this.#unmatched.get(name);
     if (unmatched) say("started-late", `${unmatched.function} ended an entry whose register was not seen`, unmatched);
     const displaced = this.#displaced.get(name);
-    if (displaced) say("unseen-unregister", `an entry was registered anew without its unregister being seen`, displaced);
+    if (displaced)
+      say("unseen-unregister", `an entry was registered anew without its unregister being seen`, displaced);
     return reasons;
   }
 }
@@ -257,7 +263,10 @@ function probeReasons(entry: ClassEntry, input: CoverageInput, uses: readonly Pr
   }
   const present = (name: string) => input.sources.some((source) => source.symbols?.has(name) !== false);
   const missing = Object.entries(entry.functions)
-    .filter(([name, spec]) => !probed.has(name) && spec.effects.some((effect) => effect.holder === undefined) && present(name))
+    .filter(
+      ([name, spec]) =>
+        !probed.has(name) && spec.effects.some((effect) => effect.holder === undefined) && present(name),
+    )
     .map(([name]) => name);
   const reasons: Reason[] = [...neverFired(entry, input)];
   if (missing.length > 0) {
@@ -286,7 +295,10 @@ function unknownFunctions(uses: readonly ProbeUse[]): Reason[] {
 function neverFired(entry: ClassEntry, input: CoverageInput): Reason[] {
   const functions = Object.entries(entry.functions)
     .filter(([, spec]) => spec.effects.some((effect) => effect.holder === undefined))
-    .map(([name, spec]) => ({ name, parameters: parsePrototype(spec.prototype).parameters.map(({ name: word }) => word) }));
+    .map(([name, spec]) => ({
+      name,
+      parameters: parsePrototype(spec.prototype).parameters.map(({ name: word }) => word),
+    }));
   const reasons: Reason[] = [];
   for (const source of input.sources) {
     for (const { name, kind, fields, fired } of source.listed) {

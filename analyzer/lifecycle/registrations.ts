@@ -46,7 +46,15 @@ export interface Unmatched {
 }
 
 /** errno names of include/uapi/asm-generic/errno-base.h that registers return. */
-const ERRNO: Record<string, number> = { ENOENT: 2, ENOMEM: 12, EBUSY: 16, EEXIST: 17, ENODEV: 19, EINVAL: 22, ENOSPC: 28 };
+const ERRNO: Record<string, number> = {
+  ENOENT: 2,
+  ENOMEM: 12,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  ENOSPC: 28,
+};
 
 export class Registrations {
   readonly #tables = new Map<string, Map<bigint, Registration>>();
@@ -134,7 +142,9 @@ export class Registrations {
     }
     const failed = this.#failed.find(
       (failure) =>
-        failure.operation.class === operation.class && failure.operation.key === operation.key && failure.owner === owner,
+        failure.operation.class === operation.class &&
+        failure.operation.key === operation.key &&
+        failure.owner === owner,
     );
     return { operation, owner, failedBefore: failed?.operation ?? null, tableKnown };
   }

@@ -1,8 +1,14 @@
 /** The JSON of `analyze --format json`: stable and versioned. `audit.schema.json` is made from this. */
 import { z } from "zod";
 
-const nanoseconds = z.string().regex(/^-?\d+$/).describe("decimal nanoseconds of the trace clock");
-const address = z.string().regex(/^0x[0-9a-f]+$/).describe("64-bit kernel address");
+const nanoseconds = z
+  .string()
+  .regex(/^-?\d+$/)
+  .describe("decimal nanoseconds of the trace clock");
+const address = z
+  .string()
+  .regex(/^0x[0-9a-f]+$/)
+  .describe("64-bit kernel address");
 const reason = z.strictObject({
   code: z.string().describe("one of a closed list"),
   text: z.string(),

@@ -22,7 +22,9 @@ export function* jsonReport(audit: AuditView): Generator<string> {
     yield separator + JSON.stringify(objectJson(object));
     separator = ",\n    ";
   }
-  const coverage = audit.coverage().map(({ class: name, state, judged, reasons }) => ({ class: name, state, judged, reasons }));
+  const coverage = audit
+    .coverage()
+    .map(({ class: name, state, judged, reasons }) => ({ class: name, state, judged, reasons }));
   yield `${separator.startsWith(",") ? "\n  " : ""}],\n  "coverage": ${indented(coverage)}\n}\n`;
 }
 

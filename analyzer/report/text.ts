@@ -37,7 +37,11 @@ function headline(roots: readonly FindingView[]): string {
   const bugs = errors.filter((finding) => finding.verdict !== "suspected").length;
   const suspicions = errors.length - bugs;
   const notes = roots.length - errors.length;
-  const parts = [plural(bugs, "bug", "bugs"), plural(suspicions, "suspicion", "suspicions"), plural(notes, "note", "notes")];
+  const parts = [
+    plural(bugs, "bug", "bugs"),
+    plural(suspicions, "suspicion", "suspicions"),
+    plural(notes, "note", "notes"),
+  ];
   return parts.filter((part) => part !== null).join(", ");
 }
 
@@ -71,7 +75,9 @@ function findingLines(
   if (finding.fixed_by !== null) lines.push(...labelled("fixed by", finding.fixed_by, style, width));
   lines.push(...labelled("seen", seen(coverage, finding.class), style, width));
   for (const consequence of consequences) {
-    lines.push(...labelled("so also", `${consequence.title} (${consequence.rule} · ${consequence.verdict})`, style, width));
+    lines.push(
+      ...labelled("so also", `${consequence.title} (${consequence.rule} · ${consequence.verdict})`, style, width),
+    );
   }
   lines.push(...labelled("id", `${finding.fingerprint} · ${finding.class} · ${finding.variant}`, style, width));
   return lines;
@@ -88,7 +94,8 @@ function storyLines(finding: FindingView, consequences: readonly FindingView[], 
     consequences.flatMap((consequence) => consequence.evidence.slice(-1).map((event) => event.event)),
   );
   const story = [...events.values()].sort((a, b) => a.event - b.event);
-  const shown = story.length <= STORY_LINES ? story : [...story.slice(0, STORY_LINES / 2), ...story.slice(-STORY_LINES / 2)];
+  const shown =
+    story.length <= STORY_LINES ? story : [...story.slice(0, STORY_LINES / 2), ...story.slice(-STORY_LINES / 2)];
   const rows = shown.map((event) => ({
     time: seconds(event.time_ns),
     task: `${event.comm === "" ? "?" : harmless(event.comm)} ${event.tid}`,
@@ -117,10 +124,7 @@ function stackLines(stack: readonly string[]): string[] {
 
 function labelled(label: string, text: string, style: Style, width: number): string[] {
   const [first = "", ...rest] = wrap(harmless(text), width - LABEL - 2);
-  return [
-    `  ${style.label(label.padEnd(LABEL))}${first}`,
-    ...rest.map((line) => `  ${" ".repeat(LABEL)}${line}`),
-  ];
+  return [`  ${style.label(label.padEnd(LABEL))}${first}`, ...rest.map((line) => `  ${" ".repeat(LABEL)}${line}`)];
 }
 
 /** How well the finding's class and the others were seen. */
@@ -138,22 +142,33 @@ function nothingFound(coverage: readonly CoverageView[], style: Style): string[]
   return [style.strong(whole ? `No bug found in ${names}.` : `No bug found in what was seen of ${names}.`)];
 }
 
-function footer(sources: readonly SourceView[], coverage: readonly CoverageView[], style: Style, width: number): string[] {
+function footer(
+  sources: readonly SourceView[],
+  coverage: readonly CoverageView[],
+  style: Style,
+  width: number,
+): string[] {
   const lines = [style.strong("seen")];
   for (const entry of coverage.filter((candidate) => candidate.state !== "absent")) {
     const count = entry.effects === 0 ? "" : `, ${entry.effects} operations`;
     lines.push(`  ${entry.class.padEnd(18)} ${style.state(entry.state)}${count}${entry.judged ? "" : ", not judged"}`);
     for (const reason of entry.reasons.slice(0, 4)) {
-      lines.push(...wrap(harmless(reason.text), width - 23).map((line, index) => `${" ".repeat(19)}${index === 0 ? "· " : "  "}${style.faint(line)}`));
+      lines.push(
+        ...wrap(harmless(reason.text), width - 23).map(
+          (line, index) => `${" ".repeat(19)}${index === 0 ? "· " : "  "}${style.faint(line)}`,
+        ),
+      );
     }
-    if (entry.reasons.length > 4) lines.push(`${" ".repeat(19)}${style.faint(`· ${entry.reasons.length - 4} more reasons`)}`);
+    if (entry.reasons.length > 4)
+      lines.push(`${" ".repeat(19)}${style.faint(`· ${entry.reasons.length - 4} more reasons`)}`);
   }
   const absent = coverage.filter((entry) => entry.state === "absent").map((entry) => entry.class);
   if (absent.length > 0) {
     lines.push(...wrap(`not judged: ${absent.join(", ")}`, width - 2).map((line) => style.faint(`  ${line}`)));
   }
   for (const source of sources) {
-    const lost = source.lost.places === 0 ? "" : `, ${source.lost.known || "some"} lost in ${source.lost.places} places`;
+    const lost =
+      source.lost.places === 0 ? "" : `, ${source.lost.known || "some"} lost in ${source.lost.places} places`;
     const kernel = source.kernel === null ? "" : `, Linux ${source.kernel}`;
     lines.push(
       `  ${harmless(source.path)}: ${source.format}${kernel}, ${source.events} events, ${source.relevant} of them used${lost}`,

@@ -1,7 +1,7 @@
 /** Words for objects, operations and values, as a kernel developer writes them. */
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
+import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import type { Registration } from "../lifecycle/registrations.js";
 import type { FindingObject } from "./finding.js";
@@ -109,7 +109,8 @@ export function stackFunctions(context: RuleContext, event: AuditEvent): string[
       names.push(frame.address === null ? "?" : describeKey(frame.address));
       continue;
     }
-    if (names.length === 0 && /^(trace_event_raw_event_|trace_event_buffer|__traceiter_|kprobe_)/.test(symbol)) continue;
+    if (names.length === 0 && /^(trace_event_raw_event_|trace_event_buffer|__traceiter_|kprobe_)/.test(symbol))
+      continue;
     names.push(withoutCloneSuffix(symbol));
   }
   return names;

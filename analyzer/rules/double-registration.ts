@@ -2,7 +2,7 @@ import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { judgeAbsence, type Judgement, PROVEN } from "./verdict.js";
+import { type Judgement, judgeAbsence, PROVEN } from "./verdict.js";
 
 export const doubleRegistration: Rule = {
   meta: {
@@ -41,7 +41,10 @@ class DoubleRegistration implements RuleWatch {
   }
 
   findings(): Finding[] {
-    return [...this.#refusals.map((refusal) => this.#refused(refusal)), ...this.#accepted.map((pair) => this.#taken(pair))];
+    return [
+      ...this.#refusals.map((refusal) => this.#refused(refusal)),
+      ...this.#accepted.map((pair) => this.#taken(pair)),
+    ];
   }
 
   #refused(refusal: Refusal): Finding {
@@ -97,7 +100,13 @@ class DoubleRegistration implements RuleWatch {
     judgement: Judgement,
   ): Finding {
     const key = operation.key ?? 0n;
-    const object = describeEntry(this.#context, operation.class, key, holder?.registered ?? operation, holder?.generation ?? 1);
+    const object = describeEntry(
+      this.#context,
+      operation.class,
+      key,
+      holder?.registered ?? operation,
+      holder?.generation ?? 1,
+    );
     return {
       rule: "double-registration",
       variant: "reg-double",

@@ -52,7 +52,8 @@ class IgnoredFailure implements RuleWatch {
   returned(call: Call, result: number | null): void {
     if (result !== 0) return;
     for (const failure of this.#failures) {
-      if (failure.by === null && failure.enclosing.includes(call)) failure.by = { operation: null, call, verdict: "proven" };
+      if (failure.by === null && failure.enclosing.includes(call))
+        failure.by = { operation: null, call, verdict: "proven" };
     }
   }
 
@@ -80,7 +81,8 @@ class IgnoredFailure implements RuleWatch {
     if (by.call?.returned) {
       evidence.push({ event: by.call.returned, operation: null, note: `${by.call.function.name}() returns 0` });
     }
-    if (by.operation) evidence.push({ event: by.operation.event, operation: by.operation, note: "the module is in use" });
+    if (by.operation)
+      evidence.push({ event: by.operation.event, operation: by.operation, note: "the module is in use" });
     return {
       rule: "ignored-failure",
       variant: "reg-fail-ignored",

@@ -108,7 +108,12 @@ class StaleOps implements RuleWatch {
   #absent(entry: Registration): Finding | null {
     const owner = entry.orphaned;
     if (!owner?.ended) return null;
-    const absence = { class: entry.class, effect: "unregister", after: entry.registered.event, before: owner.ended } as const;
+    const absence = {
+      class: entry.class,
+      effect: "unregister",
+      after: entry.registered.event,
+      before: owner.ended,
+    } as const;
     const judgement = judgeAbsence(this.#context, absence);
     // Without any sign of a probe on the unregister its silence tells nothing at all.
     const uses = [...this.#context.decoder.uses];
@@ -152,7 +157,10 @@ class StaleOps implements RuleWatch {
   }
 
   /** The function that should have seen to the unregister, and the moment in words. */
-  #exitFunction(operation: Operation, owner: Owner | null): { function: string; after: string; context: string | null } {
+  #exitFunction(
+    operation: Operation,
+    owner: Owner | null,
+  ): { function: string; after: string; context: string | null } {
     const end = owner?.endedBy ?? null;
     const comm = end?.event.comm ?? "";
     const task = comm === "" ? null : `${comm} (${end?.event.tid})`;
@@ -162,7 +170,9 @@ class StaleOps implements RuleWatch {
     const relation = operation.class.table?.owner ?? "module";
     const instance = relation === "module" ? undefined : this.#context.world.classOf(relation);
     const exit = instance
-      ? Object.entries(instance.functions).find(([, spec]) => spec.effects.some((effect) => effect.effect === "destroy"))
+      ? Object.entries(instance.functions).find(([, spec]) =>
+          spec.effects.some((effect) => effect.effect === "destroy"),
+        )
       : undefined;
     if (exit) return { function: exit[0], after: exit[0], context: "by the catalog: its end was not recorded" };
     const name = owner?.kind === "module" ? owner.name : null;

@@ -97,7 +97,9 @@ export class AuditView {
 
   /** A value of the meta table (`version`, `exit`); null when it is not there. */
   meta(key: string): string | null {
-    return (this.#database.prepare("SELECT value FROM meta WHERE key = ?").pluck().get(key) as string | undefined) ?? null;
+    return (
+      (this.#database.prepare("SELECT value FROM meta WHERE key = ?").pluck().get(key) as string | undefined) ?? null
+    );
   }
 
   sources(): SourceView[] {
@@ -217,7 +219,10 @@ export class AuditView {
   }
 
   #rows(sql: string, ...values: (string | number)[]): Row[] {
-    return this.#database.prepare(sql).safeIntegers().all(...values) as Row[];
+    return this.#database
+      .prepare(sql)
+      .safeIntegers()
+      .all(...values) as Row[];
   }
 }
 

@@ -35,7 +35,8 @@ export function createAuditDatabase(path: string | null): Database {
  * @throws UnusableDatabase when it is none, or was not finished.
  */
 export function openAuditDatabase(path: string): Database {
-  if (!existsSync(path)) throw new UnusableDatabase(`${path}: there is no such file; make it with analyze --db ${path}`);
+  if (!existsSync(path))
+    throw new UnusableDatabase(`${path}: there is no such file; make it with analyze --db ${path}`);
   const database = guard(path, () => new BetterSqlite(path, { readonly: true }));
   guard(path, () => {
     if (database.pragma("application_id", { simple: true }) !== APPLICATION_ID) {

@@ -33,16 +33,57 @@ export class StoreRecorder implements Recorder {
   constructor(database: Database, version: string) {
     this.#database = database;
     this.#events = new RowWriter(database, "events", [
-      "id", "source", "probe", "time_ns", "cpu", "tid", "task", "flags", "next_ns", "stack", "a0", "a1", "a2", "a3", "more",
+      "id",
+      "source",
+      "probe",
+      "time_ns",
+      "cpu",
+      "tid",
+      "task",
+      "flags",
+      "next_ns",
+      "stack",
+      "a0",
+      "a1",
+      "a2",
+      "a3",
+      "more",
     ]);
     this.#ledger = new RowWriter(database, "ledger", [
-      "event", "object", "effect", "function", "site", "delta", "refs", "outcome", "result",
+      "event",
+      "object",
+      "effect",
+      "function",
+      "site",
+      "delta",
+      "refs",
+      "outcome",
+      "result",
     ]);
     this.#objects = new RowWriter(database, "objects", [
-      "id", "class", "label", "address", "name", "generation", "state", "created_ns", "destroyed_ns", "refs_last", "exact",
+      "id",
+      "class",
+      "label",
+      "address",
+      "name",
+      "generation",
+      "state",
+      "created_ns",
+      "destroyed_ns",
+      "refs_last",
+      "exact",
     ]);
     this.#registrations = new RowWriter(database, "registrations", [
-      "id", "class", "key", "generation", "ops", "owner", "registered_ns", "unregistered_ns", "end", "orphaned",
+      "id",
+      "class",
+      "key",
+      "generation",
+      "ops",
+      "owner",
+      "registered_ns",
+      "unregistered_ns",
+      "end",
+      "orphaned",
     ]);
     this.#insertProbe = database.prepare("INSERT INTO probes VALUES (?,?,?,?,?,?,?,?,?)");
     this.#insertTask = database.prepare("INSERT INTO tasks VALUES (?,?)");
@@ -70,7 +111,9 @@ export class StoreRecorder implements Recorder {
       cell(args[1]),
       cell(args[2]),
       cell(args[3]),
-      args.length > 4 ? JSON.stringify(args.slice(4).map((value) => (typeof value === "bigint" ? String(value) : value))) : null,
+      args.length > 4
+        ? JSON.stringify(args.slice(4).map((value) => (typeof value === "bigint" ? String(value) : value)))
+        : null,
     );
     if (++this.#sinceCommit >= EVENTS_PER_TRANSACTION) {
       this.#sinceCommit = 0;
@@ -226,7 +269,10 @@ export class StoreRecorder implements Recorder {
 
   #source(index: number, facts: SourceFacts, relevant: number): void {
     const spans = [...facts.cpus.values()];
-    const first = spans.reduce<bigint | null>((least, { first: at }) => (least === null || at < least ? at : least), null);
+    const first = spans.reduce<bigint | null>(
+      (least, { first: at }) => (least === null || at < least ? at : least),
+      null,
+    );
     const last = spans.reduce<bigint | null>((most, { last: at }) => (most === null || at > most ? at : most), null);
     const lost = facts.gaps.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
     this.#database

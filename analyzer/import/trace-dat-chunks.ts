@@ -25,7 +25,8 @@ const LARGEST_RATIO = 1000;
 
 /** Whether a compressed piece may be what it says; a hostile file must not make us ask for gigabytes. */
 export function isSaneSize(compressed: number, uncompressed: number, pageSize: number): boolean {
-  return uncompressed <= LARGEST_CHUNK && uncompressed <= LARGEST_RATIO * compressed + 16 * pageSize;
+  if (Math.max(compressed, uncompressed) > LARGEST_CHUNK) return false;
+  return uncompressed <= LARGEST_RATIO * compressed + 16 * pageSize;
 }
 
 /** @param pieceBytes how much to read at once, about; rounded down to whole pages */

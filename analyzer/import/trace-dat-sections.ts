@@ -6,6 +6,7 @@ import type { ByteReader } from "./trace-dat-bytes.js";
 /** No real format text or header text comes near. */
 const LONGEST_FORMAT = 1 << 20;
 const LONGEST_CMDLINES = 1 << 26;
+const LONGEST_KALLSYMS = 1 << 28;
 
 /** The kernel knows at most 8192. */
 export const MOST_CPUS = 1 << 16;
@@ -42,6 +43,18 @@ function readFormats(reader: ByteReader, system: string, into: EventFormat[]): v
 function readText(reader: ByteReader, length: number): string {
   if (length > LONGEST_FORMAT) throw reader.damaged(`a format text claims ${length} bytes`);
   return reader.bytes(length).toString("latin1");
+}
+
+/** The text of kallsyms, with its length in front; passed over here, and read when the result is called. */
+export function readKallsyms(reader: ByteReader): (() => Buffer) | null {
+  const length = reader.u32();
+  const start = reader.skip(length);
+  if (length === 0) return null;
+  return () => {
+    if (length > LONGEST_KALLSYMS) throw reader.damaged(`the symbols claim ${length} bytes`, start);
+    reader.position = start;
+    return reader.bytes(length);
+  };
 }
 
 /** `PID comm` per line; the name may contain spaces. */

@@ -3,7 +3,14 @@
 import { ByteReader, type Bytes, DamagedPart } from "./trace-dat-bytes.js";
 import type { Report, TraceBuffer, TraceDatFile } from "./trace-dat-file.js";
 import { OPTION, parseClock, readCommonOption } from "./trace-dat-options.js";
-import { MOST_CPUS, readComms, readFtraceFormats, readHeaderInfo, readSystemFormats } from "./trace-dat-sections.js";
+import {
+  MOST_CPUS,
+  readComms,
+  readFtraceFormats,
+  readHeaderInfo,
+  readKallsyms,
+  readSystemFormats,
+} from "./trace-dat-sections.js";
 import { UnreadableInput } from "./trace-event.js";
 
 const TAG_SIZE = 10;
@@ -14,7 +21,7 @@ const LATENCY = "latency  \0";
 /** Fills `file` from all headers; `reader` stands behind the page size. @throws UnreadableInput */
 export function readVersion6(path: string, bytes: Bytes, reader: ByteReader, file: TraceDatFile, report: Report): void {
   try {
-    readDescriptions(bytes, reader, file);
+    readDescriptions(reader, file);
   } catch (error) {
     if (!(error instanceof DamagedPart)) throw error;
     report("error", error.offset, `${error.message}; reading on at the CPU data`);
@@ -35,13 +42,11 @@ export function readVersion6(path: string, bytes: Bytes, reader: ByteReader, fil
 }
 
 /** Everything in front of the CPU count. */
-function readDescriptions(bytes: Bytes, reader: ByteReader, file: TraceDatFile): void {
+function readDescriptions(reader: ByteReader, file: TraceDatFile): void {
   file.pageHeader = readHeaderInfo(reader) ?? file.pageHeader;
   readFtraceFormats(reader, file.formats);
   readSystemFormats(reader, file.formats);
-  const symbolBytes = reader.u32();
-  const symbolStart = reader.skip(symbolBytes);
-  if (symbolBytes > 0) file.kallsyms = () => bytes.read(symbolStart, symbolBytes);
+  file.kallsyms = readKallsyms(reader);
   reader.skip(reader.u32());
   file.comms = readComms(reader);
 }

@@ -8,7 +8,14 @@ import { isSaneSize } from "./trace-dat-chunks.js";
 import type { Report, TraceBuffer, TraceDatFile } from "./trace-dat-file.js";
 import { OPTION, readCommonOption } from "./trace-dat-options.js";
 import { findChunkLists, findPageRuns } from "./trace-dat-recovery.js";
-import { MOST_CPUS, readComms, readFtraceFormats, readHeaderInfo, readSystemFormats } from "./trace-dat-sections.js";
+import {
+  MOST_CPUS,
+  readComms,
+  readFtraceFormats,
+  readHeaderInfo,
+  readKallsyms,
+  readSystemFormats,
+} from "./trace-dat-sections.js";
 import { UnreadableInput } from "./trace-event.js";
 
 const SECTION_HEADER = 16;
@@ -161,10 +168,7 @@ export function readVersion7(path: string, bytes: Bytes, reader: ByteReader, fil
   });
   const symbols = sections.get(OPTION.KALLSYMS);
   if (symbols !== undefined) {
-    file.kallsyms = () => {
-      const section = openSection(symbols, OPTION.KALLSYMS);
-      return section.bytes(section.u32());
-    };
+    file.kallsyms = () => readKallsyms(openSection(symbols, OPTION.KALLSYMS))?.() ?? Buffer.alloc(0);
   }
 }
 

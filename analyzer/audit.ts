@@ -56,7 +56,7 @@ export async function runAudit(
   options: AuditOptions,
   recorder: Recorder | null,
 ): Promise<AuditOutcome> {
-  const readers = await openAll(paths);
+  const readers = await openTraces(paths);
   try {
     return await auditReaders(readers, options, recorder);
   } finally {
@@ -129,7 +129,11 @@ export async function auditReaders(
   return { sources, relevant, world, decoder, findings, coverage };
 }
 
-async function openAll(paths: readonly string[]): Promise<TraceReader[]> {
+/**
+ * Opens all traces, or none.
+ * @throws UnreadableInput when one cannot be read at all.
+ */
+export async function openTraces(paths: readonly string[]): Promise<TraceReader[]> {
   const readers: TraceReader[] = [];
   try {
     for (const path of paths) readers.push(await openTrace(path));

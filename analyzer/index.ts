@@ -1,7 +1,7 @@
 /** The library: `import { analyze } from "ktally"`. */
 import type { Database } from "better-sqlite3";
 import { defaultCatalog } from "../collectors/catalog/default.js";
-import { type AuditOptions, type AuditOutcome, runAudit } from "./audit.js";
+import { type AuditOptions, type AuditOutcome, auditReaders, openTraces } from "./audit.js";
 import { exitCode } from "./exit-code.js";
 import { describeCall } from "./rules/describe.js";
 import { AuditView } from "./store/audit-view.js";
@@ -32,11 +32,17 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
   const audit: AuditOptions = { classes: null, ...options, catalog: options.catalog ?? defaultCatalog() };
   const database = createAuditDatabase(options.db ?? null);
   try {
-    const recorder = new StoreRecorder(database, version());
-    const outcome = await runAudit(paths, audit, recorder);
-    const exit = exitCode(outcome, options.allowPartial ?? false);
-    recorder.finish(outcome, exit, { call: (operation) => describeCall(symbolsOf(outcome), operation) });
-    return { exit, view: new AuditView(database), database, close: () => database.close() };
+    const readers = await openTraces(paths);
+    try {
+      const recorder = new StoreRecorder(database, version());
+      const outcome = await auditReaders(readers, audit, recorder);
+      const exit = exitCode(outcome, options.allowPartial ?? false);
+      // Names of addresses are looked up in the sources to the end.
+      recorder.finish(outcome, exit, { call: (operation) => describeCall(symbolsOf(outcome), operation) });
+      return { exit, view: new AuditView(database), database, close: () => database.close() };
+    } finally {
+      for (const reader of readers) reader.close();
+    }
   } catch (error) {
     database.close();
     throw error;

@@ -34,7 +34,8 @@ async function open(input: Input): Promise<TraceReader> {
   return makeTraceDatReader(input, bytes, file, diagnostics, report);
 }
 
-async function readHeaders(path: string, bytes: Bytes, report: Report): Promise<TraceDatFile> {
+/** Everything in front of the events. @throws UnreadableInput */
+export async function readHeaders(path: string, bytes: Bytes, report: Report): Promise<TraceDatFile> {
   const damaged = (error: DamagedPart) =>
     new UnreadableInput(`${path}: the header is damaged at byte ${error.offset} (${error.message}); record it again`);
   try {

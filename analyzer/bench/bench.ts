@@ -1,0 +1,130 @@
+/**
+ * How fast and in how much memory `ktally analyze` works: whole runs, database and report included, beside
+ * `trace-cmd report` on the same files. The traces are made of the bundled recordings' own pages, repeated.
+ */
+
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { defaultCatalog } from "../../collectors/catalog/default.js";
+import { packageRoot } from "../../collectors/package-root.js";
+import { Decoder } from "../decode/decoder.js";
+import { writeBigTrace } from "./big-trace.js";
+import { type Run, runKtally, runOther } from "./measure.js";
+import { filterPages } from "./pages.js";
+import { type Recording, readRecording } from "./recording.js";
+
+/** A kind of trace to measure on. */
+interface Load {
+  name: string;
+  what: string;
+  recording: Recording;
+}
+
+const { values } = parseArgs({
+  options: {
+    events: { type: "string", default: "3000000" },
+    runs: { type: "string", default: "3" },
+  },
+});
+const events = wholeNumber("--events", values.events);
+const runs = wholeNumber("--runs", values.runs);
+
+const folder = mkdtempSync(join(tmpdir(), "ktally-bench-"));
+try {
+  await main();
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+async function main(): Promise<void> {
+  const hasTraceCmd = (await runOther("trace-cmd", ["--version"])) !== null;
+  if (!hasTraceCmd) say("trace-cmd is not installed, so there is nothing to compare with: its columns stay empty.");
+  say(`Medians of ${runs} runs of whole processes; ktally writes its database and its report.\n`);
+  row("trace", "size", "events", "ktally", "trace-cmd", "ratio", "peak memory");
+  for (const load of await loads()) {
+    for (const times of [1, 3]) await measure(load, times, hasTraceCmd);
+  }
+}
+
+async function measure(load: Load, times: number, hasTraceCmd: boolean): Promise<void> {
+  const path = join(folder, "trace.dat");
+  const count = writeBigTrace(path, load.recording, events * times);
+  const report = ["analyze", path, "--format", "json", "--output", join(folder, "report.json")];
+  const ours: Run[] = [];
+  const theirs: Run[] = [];
+  // In turns, so that whatever else the machine does meets both alike.
+  for (let turn = 0; turn < (times === 1 ? runs : 1); turn++) {
+    ours.push(await runKtally(report));
+    const other = hasTraceCmd && times === 1 ? await runOther("trace-cmd", ["report", path]) : null;
+    if (other) theirs.push(other);
+  }
+  const seconds = median(ours.map((run) => run.seconds));
+  const other = theirs.length > 0 ? median(theirs.map((run) => run.seconds)) : null;
+  row(
+    times === 1 ? load.name : `${load.name}, ${times} times as long`,
+    `${Math.round(statSync(path).size / 1e6)} MB`,
+    count.toLocaleString("en"),
+    `${rate(count / seconds)}`,
+    other === null ? "" : rate(count / other),
+    other === null ? "" : `${(other / seconds).toFixed(1)}x`,
+    `${Math.round(median(ours.map((run) => run.peakBytes ?? 0)) / 1e6)} MB`,
+  );
+  const failed = ours.find((run) => run.exit === 2 || run.exit === null);
+  if (failed) say(`ktally ended with ${failed.exit}: these numbers mean nothing.`);
+}
+
+async function loads(): Promise<Load[]> {
+  const noisy = await bundled("noisy-6.1");
+  const clean = await bundled("clean-6.1");
+  return [
+    { name: "irrelevant", what: "events that no class needs, with their stacks", recording: onlyIrrelevant(noisy) },
+    { name: "relevant", what: "every event counts", recording: clean },
+  ];
+}
+
+function bundled(name: string): Promise<Recording> {
+  return readRecording(fileURLToPath(new URL(`fixtures/${name}.dat.xz`, packageRoot())));
+}
+
+/** The recording without the events that any class needs. */
+function onlyIrrelevant(recording: Recording): Recording {
+  const decoder = new Decoder(defaultCatalog(), () => null);
+  const irrelevant = new Map<number, boolean>();
+  for (const { id, kind, system, name, fields } of recording.formats) {
+    const probe = { kind, system, name, fields: fields.map((field) => field.name), at: null };
+    // Stacks have an id of ftrace's own: they go with the event before them.
+    if (system !== "ftrace") irrelevant.set(id, !decoder.wants(probe));
+  }
+  let isKept = false;
+  const keeps = (id: number) => {
+    isKept = irrelevant.get(id) ?? isKept;
+    return isKept;
+  };
+  return { ...recording, cpus: recording.cpus.map((pages) => filterPages(pages, keeps)) };
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  console.error(`${option} ${text}: must be a whole number above zero`);
+  process.exit(2);
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >>> 1] ?? 0;
+}
+
+function rate(perSecond: number): string {
+  return `${perSecond >= 1e6 ? `${(perSecond / 1e6).toFixed(1)} M` : `${Math.round(perSecond / 1e3)} k`}/s`;
+}
+
+function row(name: string, ...cells: string[]): void {
+  say(name.padEnd(28) + cells.map((cell) => cell.padStart(12)).join(""));
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -54,7 +54,7 @@ const MAX_UNKNOWN = 64;
 /** Collects what coverage is told by while the trace is read. */
 export class CoverageObserver implements Observer {
   readonly effects = new Map<string, number>();
-  readonly #withoutObject = new Map<string, Operation>();
+  readonly #withoutObject = new Map<string, Set<Operation>>();
   readonly #late = new Map<string, KernelObject>();
   readonly #replaced = new Map<string, KernelObject>();
   /** Calls whose result is not known (yet): nobody may record returns, or this one was lost. */
@@ -73,7 +73,9 @@ export class CoverageObserver implements Observer {
       this.count(operation);
     } else if (operation.object === null) {
       this.count(operation);
-      if (!this.#withoutObject.has(operation.class.class)) this.#withoutObject.set(operation.class.class, operation);
+      const operations = this.#withoutObject.get(operation.class.class) ?? new Set();
+      if (operations.size < MAX_UNKNOWN) operations.add(operation);
+      this.#withoutObject.set(operation.class.class, operations);
     }
   }
 
@@ -119,7 +121,8 @@ export class CoverageObserver implements Observer {
     const reasons: Reason[] = [];
     const say = (code: ReasonCode, text: string, operation: Operation | null) =>
       reasons.push({ code, text, probe: operation?.event.probe.name ?? null });
-    const withoutObject = this.#withoutObject.get(name);
+    // A site inside the call may have told the object after all.
+    const withoutObject = [...(this.#withoutObject.get(name) ?? [])].find((operation) => operation.object === null);
     if (withoutObject)
       say("no-object", `${withoutObject.function} is recorded without the object it is about`, withoutObject);
     const late = this.#late.get(name);
@@ -220,7 +223,7 @@ function lossReasons(gaps: readonly Gap[], sources: readonly SourceFacts[]): Rea
 /** What keeps a counter's ledger from being exact from creation to destruction. */
 function counterReasons(entry: ClassEntry, input: CoverageInput, uses: readonly ProbeUse[]): Reason[] {
   const reasons: Reason[] = [];
-  const { lives, broken, breaks, unread, endUnseen } = input.world.objects.summary(entry);
+  const { lives, broken, breaks, unread, endUnseen, lastPutUnseen, reads } = input.world.objects.summary(entry);
   if (lives === 0) {
     reasons.push({ code: "by-holders", text: `only files that hold a ${entry.title} are recorded`, probe: null });
   }
@@ -234,6 +237,14 @@ function counterReasons(entry: ClassEntry, input: CoverageInput, uses: readonly 
   if (unread && !reasons.some((reason) => reason.code === "no-values")) {
     const text = `${unread.first.function} is recorded without the counter's value`;
     reasons.push({ code: "no-values", text, probe: unread.first.event.probe.name });
+  }
+  if (lives > 0 && reads === 0 && unread === null) {
+    reasons.push({ code: "no-values", text: `no event shows the counter of a ${entry.title}`, probe: null });
+  }
+  if (lastPutUnseen) {
+    const left = lastPutUnseen.ledger?.range()?.least;
+    const text = `a ${entry.title} was destroyed while ${left} references were left: puts were not seen`;
+    reasons.push({ code: "unseen-change", text, probe: lastPutUnseen.destroyed?.event.probe.name ?? null });
   }
   if (endUnseen) {
     const text = `a ${entry.title} lost its last reference and no event shows its destruction`;

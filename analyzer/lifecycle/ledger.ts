@@ -93,7 +93,6 @@ export class Ledger implements CounterLedger {
     if (read !== null) broken = this.#observe(operation, read);
     if (operation.delta === 0) return { break: broken, before: read };
     this.unread = read === null ? this.unread + 1 : 0;
-    if (this.#states === null) return { break: null, before: null };
     this.#push(operation);
     return { break: broken, before: read };
   }
@@ -105,8 +104,6 @@ export class Ledger implements CounterLedger {
     const index = this.#open.findIndex((open) => open.operation === operation);
     if (index < 0) return this.#states === null ? this.take(operation) : { break: null, before: null };
     this.unread = 0;
-    // The instruction has not run yet: only states in which it is not applied can explain the value.
-    this.#states = this.#states?.filter((state) => (state.applied & (1 << index)) === 0) ?? null;
     const broken = this.#observe(operation, read, index);
     return { break: broken, before: read };
   }
@@ -195,11 +192,14 @@ export class Ledger implements CounterLedger {
     this.reads++;
     if (this.#states === null) {
       this.first ??= read;
-      this.#states = [{ value: read, applied: 0 }];
+      this.#states = this.#everySubset(read, except);
       return null;
     }
     const kept: State[] = [];
-    for (const state of this.#states) this.#explain(state, 0, read, except, kept);
+    for (const state of this.#states) {
+      // The operation that reads has not run yet: a state in which it has cannot explain the value.
+      if (except < 0 || (state.applied & (1 << except)) === 0) this.#explain(state, 0, read, except, kept);
+    }
     if (kept.length > 0) {
       this.#states = unique(kept);
       return null;
@@ -224,7 +224,7 @@ export class Ledger implements CounterLedger {
     }
   }
 
-  /** After a break the value is `read`, whichever of the open operations are part of it. */
+  /** After a break, and at the first value, it is `read`, whichever of the open operations are part of it. */
   #everySubset(read: number, except: number): State[] {
     const states: State[] = [];
     for (let applied = 0; applied < 1 << this.#open.length; applied++) {

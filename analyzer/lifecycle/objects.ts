@@ -3,7 +3,7 @@
  * counter is above its unused value although the object before was gone (design, section 8.2).
  */
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import type { ObjectKey, Operation } from "../decode/operation.js";
+import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
 import { type CounterLedger, Ledger, type LedgerStep } from "./ledger.js";
 import { PrintedLedger } from "./printed-ledger.js";
 
@@ -60,6 +60,10 @@ export interface LivesSummary {
   unread: KernelObject | null;
   /** The first life that reached its unused value and was not seen to be destroyed. */
   endUnseen: KernelObject | null;
+  /** The first life that was destroyed while references were left, as far as seen. */
+  lastPutUnseen: KernelObject | null;
+  /** Values read in all lives. */
+  reads: number;
 }
 
 export class ObjectTracker {
@@ -82,9 +86,10 @@ export class ObjectTracker {
     }
   }
 
-  /** All lives are over: counts in the last one of each key. Call once. */
-  finish(): void {
+  /** All lives are over: counts in the last one of each key. `last` is the audit's last event. Call once. */
+  finish(last: AuditEvent | null): void {
     for (const object of this.all()) {
+      if (last) object.ledger?.settle(last);
       object.ledger?.settle(null);
       this.#summarise(object);
     }
@@ -93,7 +98,7 @@ export class ObjectTracker {
   summary(entry: ClassEntry): LivesSummary {
     let summary = this.#summaries.get(entry.class);
     if (!summary) {
-      summary = { lives: 0, breaks: 0, broken: null, unread: null, endUnseen: null };
+      summary = { lives: 0, breaks: 0, broken: null, unread: null, endUnseen: null, lastPutUnseen: null, reads: 0 };
       this.#summaries.set(entry.class, summary);
     }
     return summary;
@@ -108,7 +113,11 @@ export class ObjectTracker {
       summary.breaks += ledger.breaks.length;
       summary.broken ??= object;
     }
+    summary.reads += ledger.reads;
     if (ledger.unread > 0) summary.unread ??= object;
+    const least = ledger.range()?.least ?? null;
+    const unused = object.class.counter?.unused ?? 0;
+    if (object.state === "destroyed" && least !== null && least > unused) summary.lastPutUnseen ??= object;
     // Where no function is catalogued that destroys it, reaching the unused value is all that shows the end.
     const destroyable = Object.values(object.class.functions).some((spec) =>
       spec.effects.some((effect) => effect.effect === "destroy"),
@@ -124,6 +133,7 @@ export class ObjectTracker {
     const known = objects.get(key);
     if (known) this.#meetLosses(known, losses);
     if (!known || this.#beginsNewLife(known, operation)) {
+      known?.ledger?.settle(operation.event);
       if (known?.state === "alive") known.state = "replaced";
       if (known) this.#summarise(known);
       const object = this.#begin(operation, key, (known?.generation ?? 0) + 1, losses);
@@ -145,6 +155,8 @@ export class ObjectTracker {
     if (what === "read") object.ledger?.refine(operation);
     else object.ledger?.resolve(operation);
     if (operation.outcome === "done" && operation.effect === "destroy") markDestroyed(object, operation);
+    // It had been touched before its creator returned with an error: nothing is there any more.
+    if (operation.outcome === "refused" && object.created === operation) markDestroyed(object, operation);
     return object;
   }
 

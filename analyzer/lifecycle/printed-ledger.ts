@@ -20,6 +20,8 @@ export class PrintedLedger implements CounterLedger {
   readonly reachedUnused = null;
   first: number | null;
   reads = 0;
+  /** Until then operations may be recorded that the first value read held already: what seems owed may be theirs. */
+  #startsUntil = 0n;
 
   constructor(start: number | null) {
     this.#value = start;
@@ -35,6 +37,7 @@ export class PrintedLedger implements CounterLedger {
     this.first ??= before;
     if (this.#value === null) {
       this.#value = read;
+      this.#startsUntil = operation.event.time + RECORDED_WITHIN;
       return { break: null, before };
     }
     const owed = this.#owed.findIndex((debt) => debt.step === operation.delta);
@@ -62,7 +65,8 @@ export class PrintedLedger implements CounterLedger {
     // What is owed when the trace ends would have been recorded a moment later.
     while (event !== null && this.#owed[0] && event.time - this.#owed[0].time > RECORDED_WITHIN) {
       const debt = this.#owed.shift();
-      if (debt && !this.breaks.includes(debt.break)) this.breaks.push(debt.break);
+      if (!debt || debt.time < this.#startsUntil || this.breaks.includes(debt.break)) continue;
+      this.breaks.push(debt.break);
     }
   }
 

@@ -13,7 +13,7 @@ import { type Refusal, type Registration, Registrations, type Unmatched } from "
 
 /** A creation or destruction of which it is not yet known whether it takes place. */
 function isUndecided({ effect, outcome }: Operation): boolean {
-  if (effect === "create") return outcome === "pending" || outcome === "refused";
+  if (effect === "create") return outcome === "pending" || outcome === "unknown" || outcome === "refused";
   return effect === "destroy" && outcome !== "done";
 }
 
@@ -45,6 +45,12 @@ export class World {
   readonly #catalog: Catalog;
   readonly #symbols: (source: number) => SymbolTable | null;
   readonly #observers: Observer[] = [];
+  /**
+   * Creations whose result is not known. They begin a life when it is, or as soon as somebody touches the object: it may
+   * be used by others before its creator returns.
+   */
+  readonly #creations = new Map<string, Operation>();
+  #last: AuditEvent | null = null;
   /** Holder operations whose outcome is still open. */
   readonly #pendingHolders = new Set<Operation>();
 
@@ -65,6 +71,7 @@ export class World {
 
   /** Takes what one event means; signals in order. */
   apply(event: AuditEvent, signals: readonly Signal[]): void {
+    this.#last = event;
     const first = signals[0];
     this.owners.seen(event, first?.kind === "operation" ? first.operation.effect : null);
     for (const signal of signals) {
@@ -79,7 +86,8 @@ export class World {
 
   /** The trace is over: what is still in flight settles. */
   finish(): void {
-    this.objects.finish();
+    for (const creation of this.#creations.values()) this.#live(creation);
+    this.objects.finish(this.#last);
   }
 
   /** The owner that a registration made by this operation belongs to. */
@@ -111,7 +119,23 @@ export class World {
       this.owners.instanceEvent(operation);
       return;
     }
-    if (operation.object === null || isUndecided(operation)) return;
+    if (operation.object === null) return;
+    const slot = `${entry.class}/${operation.object}`;
+    if (isUndecided(operation)) {
+      if (effect === "create" && operation.outcome !== "refused") this.#creations.set(slot, operation);
+      return;
+    }
+    const creation = this.#creations.get(slot);
+    if (creation) {
+      this.#creations.delete(slot);
+      if (creation !== operation) this.#live(creation);
+    }
+    this.#live(operation);
+  }
+
+  /** An operation takes its part in the life of its object. */
+  #live(operation: Operation): void {
+    const { class: entry, effect } = operation;
     const isModule = entry.class === "module";
     if (isModule) this.owners.moduleEvent(operation);
     const applied = this.objects.apply(operation, this.gaps.length);
@@ -143,6 +167,10 @@ export class World {
     }
     const object = this.objects.update(operation, what);
     if (!object) {
+      if (operation.effect === "create" && operation.outcome === "refused") {
+        this.#creations.delete(`${operation.class.class}/${operation.object}`);
+        return;
+      }
       // A creation or destruction counts once its result is known.
       if (what === "outcome" && operation.effect !== "get" && operation.effect !== "put") this.#operation(operation);
       return;

@@ -2,12 +2,15 @@
 import type { Catalog, CataloguedFunction } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry, Condition, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Probe, Stack, SymbolTable, TraceEvent } from "../import/trace-event.js";
-import { Calls } from "./calls.js";
+import { Calls, contextKey } from "./calls.js";
 import { type Interpretation, interpret, isPointerLike, withoutCloneSuffix } from "./interpret.js";
 import type { AuditEvent, Call, CounterRead, ObjectKey, Operation, Outcome, Signal } from "./operation.js";
 
 /** More distinct stacks than a recording of these classes has; bounds memory on hostile input. */
 const MAX_STACKS = 4096;
+
+/** Probes of two tracers on one instruction report within this time (nanoseconds). */
+const SAME_MOMENT = 1_000_000n;
 
 const DELTA: Partial<Record<Effect, number>> = { get: 1, put: -1 };
 
@@ -32,6 +35,9 @@ export class Decoder {
   readonly stacks = new Set<Stack>();
   /** Last site hit per task, to recognise a second tracer's probe on the same instruction. */
   readonly #lastSite = new Map<string, { probes: Probe[]; time: bigint; operation: Operation }>();
+
+  /** Last return per task and function, for the same reason. */
+  readonly #lastReturn = new Map<string, { probes: Probe[]; time: bigint }>();
 
   /** `symbols` gives the symbols of a source, by its number. */
   constructor(catalog: Catalog, symbols: (source: number) => SymbolTable | null) {
@@ -60,8 +66,9 @@ export class Decoder {
     const meaning = use.interpretation;
     if (meaning.role === "return") {
       this.#returnsSeen.add(meaning.function.name);
-      return this.#return(event, meaning);
+      return this.#isReturnKnown(event, meaning) ? [] : this.#return(event, meaning);
     }
+    if (meaning.role === "entry" && this.#isEntryKnown(event, meaning)) return [];
     const signals = this.#giveUpWaiting(this.calls.of(event));
     switch (meaning.role) {
       case "entry":
@@ -108,12 +115,27 @@ export class Decoder {
     return meaning;
   }
 
-  #entry(event: AuditEvent, meaning: Extract<Interpretation, { role: "entry" }>): Signal[] {
+  /** Whether another tracer's probe has told of this call already. */
+  #isEntryKnown(event: AuditEvent, meaning: Extract<Interpretation, { role: "entry" }>): boolean {
     const same = this.calls.innermost(event, meaning.function.name);
-    if (same && !same.entryProbes.includes(event.probe) && sameParameters(same, event, meaning)) {
-      same.entryProbes.push(event.probe);
-      return [];
+    if (!same || same.entryProbes.includes(event.probe) || !sameParameters(same, event, meaning)) return false;
+    same.entryProbes.push(event.probe);
+    return true;
+  }
+
+  /** Whether another tracer's probe has told of this return already. */
+  #isReturnKnown(event: AuditEvent, meaning: Extract<Interpretation, { role: "return" }>): boolean {
+    const key = `${contextKey(event)} ${meaning.function.name}`;
+    const last = this.#lastReturn.get(key);
+    if (last && !last.probes.includes(event.probe) && event.time - last.time < SAME_MOMENT) {
+      last.probes.push(event.probe);
+      return true;
     }
+    this.#lastReturn.set(key, { probes: [event.probe], time: event.time });
+    return false;
+  }
+
+  #entry(event: AuditEvent, meaning: Extract<Interpretation, { role: "entry" }>): Signal[] {
     const parameters = readParameters(event, meaning);
     const call: Call = {
       function: meaning.function,
@@ -199,7 +221,7 @@ export class Decoder {
       !last.probes.includes(event.probe) &&
       sameAddress(last.probes[0], event.probe) &&
       last.operation.object === values.object &&
-      event.time - last.time < 1_000_000n
+      event.time - last.time < SAME_MOMENT
     ) {
       last.probes.push(event.probe);
       return [];
@@ -215,10 +237,12 @@ export class Decoder {
         (operation.object === null || operation.object === values.object),
     );
     if (told && call && isOwnInstruction(call, told)) {
+      const wasKnown = told.object !== null;
       told.read = read;
       told.object ??= values.object;
       this.#lastSite.set(taskKey, { probes: [event.probe], time: event.time, operation: told });
-      return [{ kind: "update", operation: told, what: "read" }];
+      // Without its object the operation has had no part in any life yet.
+      return [wasKnown ? { kind: "update", operation: told, what: "read" } : { kind: "operation", operation: told }];
     }
     const operation = makeOperation(meaning.class, effect, event, siteFunction(event, meaning), {
       object: values.object,

@@ -82,6 +82,7 @@ export async function auditReaders(
     decoder,
     gaps: world.gaps,
     symbols,
+    neverFired: (functions) => namedAfter(sources, functions),
     lastSeen: (tid, cpu) => seen.at(tid, cpu),
     end: () => sources.reduce((latest, facts) => lastOf(facts, latest), end),
   };
@@ -164,6 +165,14 @@ function wantsOf(decoder: Decoder, locations: Map<string, CodeLocation>, facts: 
     }
     return decoder.wants(probe);
   };
+}
+
+function namedAfter(sources: readonly SourceFacts[], functions: readonly string[]): string[] {
+  return sources.flatMap((facts) =>
+    facts.listed
+      .filter(({ fired, kind, name }) => !fired && kind === "kprobe" && functions.some((known) => name.includes(known)))
+      .map(({ name }) => name),
+  );
 }
 
 function lastOf(facts: SourceFacts, latest: bigint): bigint {

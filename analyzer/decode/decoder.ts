@@ -153,6 +153,7 @@ export class Decoder {
         const conditional = effect.when !== undefined || effect.at === "return";
         const operation = makeOperation(entry, effect.effect, event, meaning.function.name, {
           object: objectOf(effect, entry, event, meaning, parameters),
+          parent: this.#parentOf(entry, event),
           key: parameterOf(effect.key, meaning.function, parameters),
           ops: parameterOf(effect.ops, meaning.function, parameters),
           holder: effect.holder ?? null,
@@ -166,6 +167,14 @@ export class Decoder {
       }
     }
     return signals;
+  }
+
+  /** A recorded field that bears the name of the class's parent (`kvm=` where a device is created). */
+  #parentOf(entry: ClassEntry, event: TraceEvent): ObjectKey | null {
+    if (entry.parent === undefined) return null;
+    const names = this.#catalog.classes.get(entry.parent)?.names ?? [];
+    const value = event.args[event.probe.fields.findIndex((field) => names.includes(field))] ?? null;
+    return isPointerLike(value) && value !== 0n ? asAddress(value) : null;
   }
 
   #return(event: AuditEvent, meaning: Extract<Interpretation, { role: "return" }>): Signal[] {
@@ -280,7 +289,6 @@ export class Decoder {
 
 /** A creation or destruction that only the return decides happens later than the value at entry was read. */
 function isReadAtOnce(effect: EffectEntry): boolean {
-  if (effect.holder !== undefined) return false;
   const decidedLater = effect.when !== undefined || effect.at === "return";
   return !decidedLater || (effect.effect !== "create" && effect.effect !== "destroy");
 }
@@ -315,6 +323,7 @@ function makeOperation(
     function: name,
     site: false,
     object: null,
+    parent: null,
     key: null,
     ops: null,
     holder: null,

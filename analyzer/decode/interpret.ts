@@ -2,7 +2,7 @@
  * What a probe is about: which catalogued function, inlined site or tracepoint, and which of its values is what.
  * Decided once per probe; only what depends on values is left to each event.
  */
-import type { Catalog, CataloguedFunction, Prototype } from "../../collectors/catalog/catalog.js";
+import type { Catalog, CataloguedFunction } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { CodeLocation, Probe, Value } from "../import/trace-event.js";
 
@@ -63,7 +63,7 @@ export function interpret(probe: Probe, catalog: Catalog): Interpretation {
     if (!known) return { role: "other" };
     // A clone's arguments are not those of the prototype: only fields that are named can be read.
     const clone = name !== location.symbol;
-    return { role: "entry", function: known, arguments: mapArguments(probe, known, clone) };
+    return { role: "entry", function: known, arguments: mapArguments(probe, known, clone, objectNames(catalog)) };
   }
   const classes = catalog.sites.get(name);
   if (!classes) return siteByFields(probe, catalog, name) ?? { role: "other" };
@@ -158,7 +158,12 @@ function resultField(probe: Probe): number | null {
 }
 
 /** Matches fields to parameters: by name, by number (`arg2`), by register, then by place. */
-function mapArguments(probe: Probe, known: CataloguedFunction, clone: boolean): ArgumentMap {
+function mapArguments(
+  probe: Probe,
+  known: CataloguedFunction,
+  clone: boolean,
+  objectWords: ReadonlySet<string>,
+): ArgumentMap {
   const { parameters } = known.prototype;
   const taken = new Set<number>();
   const take = (index: number): number => {
@@ -167,11 +172,14 @@ function mapArguments(probe: Probe, known: CataloguedFunction, clone: boolean): 
     return index;
   };
   const fields = probe.fields.map((field) => field.toLowerCase());
-  const object = namedObject(known, fields, known.prototype);
+  const aliases = parameters.map((parameter) => aliasesOf(parameter.name, known));
+  const object = namedObject(known, fields, aliases.flat());
   if (object !== null) taken.add(object);
   const names = known.meanings.flatMap(({ class: entry }) => (entry.counter ? counterNames(entry) : []));
   const counted = fields.findIndex((field, index) => !taken.has(index) && names.includes(field));
-  const map = parameters.map((parameter) => take(fields.indexOf(parameter.name.toLowerCase())));
+  const map = aliases.map((words) =>
+    take(fields.findIndex((field, index) => !taken.has(index) && words.includes(field))),
+  );
   const byPlace = parameters.map(() => false);
   let counter: ArgumentMap["counter"] = counted >= 0 && !taken.has(counted) ? { field: counted, guess: false } : null;
   if (counter) taken.add(counter.field);
@@ -189,7 +197,9 @@ function mapArguments(probe: Probe, known: CataloguedFunction, clone: boolean): 
   }
   for (const index of parameters.keys()) {
     if (map[index] !== -1) continue;
-    const next = fields.findIndex((_, field) => !taken.has(field) && numbers[field] === 0);
+    const next = fields.findIndex(
+      (field, at) => !taken.has(at) && numbers[at] === 0 && (!parameters[index]?.pointer || !objectWords.has(field)),
+    );
     if (next < 0) break;
     map[index] = take(next);
     byPlace[index] = true;
@@ -197,12 +207,32 @@ function mapArguments(probe: Probe, known: CataloguedFunction, clone: boolean): 
   return { parameters: map, byPlace, counter, object };
 }
 
+/** Words for a parameter: its own name, and the class's names where it is the class's object. */
+function aliasesOf(name: string, known: CataloguedFunction): string[] {
+  const words = new Set([name.toLowerCase()]);
+  for (const { class: entry, entry: spec } of known.meanings) {
+    if (spec.effects.some((effect) => effect.object === name || effect.key === name)) {
+      for (const word of entry.names ?? []) words.add(word);
+    }
+  }
+  return [...words];
+}
+
+/** Words that mean an object of some class: such a field is not any other argument. */
+function objectNames(catalog: Catalog): ReadonlySet<string> {
+  return new Set([...catalog.classes.values()].flatMap((entry) => entry.names ?? []));
+}
+
 /** A recorded field that is the object by its class's name for it, where no parameter is called so. */
-function namedObject(known: CataloguedFunction, fields: readonly string[], prototype: Prototype): number | null {
+function namedObject(
+  known: CataloguedFunction,
+  fields: readonly string[],
+  parameters: readonly string[],
+): number | null {
   for (const { class: entry } of known.meanings) {
     for (const name of entry.names ?? []) {
       const index = fields.indexOf(name);
-      if (index >= 0 && !prototype.parameters.some((parameter) => parameter.name === name)) return index;
+      if (index >= 0 && !parameters.includes(name)) return index;
     }
   }
   return null;

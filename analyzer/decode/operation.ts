@@ -46,6 +46,8 @@ export interface Operation {
   /** The operation is an instruction inside `function` rather than a call of it. */
   site: boolean;
   object: ObjectKey | null;
+  /** The object's parent, where the event records it. */
+  parent: ObjectKey | null;
   key: bigint | null;
   ops: Address | null;
   holder: string | null;

@@ -9,7 +9,7 @@ import { withoutCloneSuffix } from "../decode/interpret.js";
 import type { AuditEvent, Operation } from "../decode/operation.js";
 import type { Gap, SourceFacts } from "../import/trace-event.js";
 import type { KernelObject } from "./objects.js";
-import type { Observer, World } from "./world.js";
+import { isTableEffect, type Observer, type World } from "./world.js";
 
 /** Why a class was not seen completely. A closed list. */
 export type ReasonCode =
@@ -69,7 +69,7 @@ export class CoverageObserver implements Observer {
 
   /** Every decoded operation passes here, those without a known object included. */
   decoded(operation: Operation): void {
-    if (operation.holder !== null || operation.class.kind === "entry" || operation.class.kind === "instance") {
+    if (operation.holder !== null || isTableEffect(operation) || operation.class.kind === "instance") {
       this.count(operation);
     } else if (operation.object === null) {
       this.count(operation);

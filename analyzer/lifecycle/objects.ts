@@ -18,6 +18,8 @@ export interface KernelObject {
   id: number;
   class: ClassEntry;
   key: ObjectKey;
+  /** The life that it belongs to, where its creation tells. */
+  parent: KernelObject | null;
   /** n-th life at this address (or of this name), 1-based. */
   generation: number;
   state: ObjectState;
@@ -176,6 +178,10 @@ export class ObjectTracker {
       id: ++this.#lastId,
       class: operation.class,
       key,
+      parent:
+        operation.parent === null
+          ? null
+          : (this.#byClass.get(operation.class.parent ?? "")?.get(operation.parent) ?? null),
       generation,
       state: destruction ? "destroyed" : "alive",
       created: creation ? operation : null,

@@ -17,6 +17,11 @@ function isUndecided({ effect, outcome }: Operation): boolean {
   return effect === "destroy" && outcome !== "done";
 }
 
+/** Entries of tables have lives of their own, also where the class counts its objects, too. */
+export function isTableEffect({ effect }: Operation): boolean {
+  return effect === "register" || effect === "unregister";
+}
+
 /** What rules and the store may listen to. Every method is optional but none is called twice for one thing. */
 export interface Observer {
   /** An operation on a known object. `step` is null where the class has no counter or the effect no part in it. */
@@ -111,7 +116,7 @@ export class World {
       else for (const observer of this.#observers) observer.holder?.(operation);
       return;
     }
-    if (entry.kind === "entry") {
+    if (isTableEffect(operation)) {
       if (operation.outcome !== "pending") this.#table(operation);
       return;
     }
@@ -157,7 +162,7 @@ export class World {
       }
       return;
     }
-    if (operation.class.kind === "entry") {
+    if (isTableEffect(operation)) {
       this.#table(operation);
       return;
     }

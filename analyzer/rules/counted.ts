@@ -1,13 +1,64 @@
 /** What the rules on counters share: the finding's skeleton and an object's story. */
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import { isInside } from "../decode/calls.js";
 import type { Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeObject } from "./describe.js";
 import type { Evidence, Finding, RuleId } from "./finding.js";
-import type { Judgement } from "./verdict.js";
+import type { RuleContext } from "./rule.js";
+import { functionsWith, type Judgement, judgeAbsence } from "./verdict.js";
 
 /** Classes whose references the counter rules judge; module references are judged by a rule of their own. */
 export function isCounted(object: KernelObject): boolean {
   return object.class.kind === "counted" && object.class.class !== "module";
+}
+
+/**
+ * Judges an operation without a value on an object that was destroyed: null where a creation in between may have gone
+ * unrecorded, or the destroyer itself may have done it.
+ */
+export function judgeAfterDestroy(context: RuleContext, object: KernelObject, operation: Operation): Judgement | null {
+  const destroyed = object.destroyed;
+  if (!destroyed || !recordsCreators(context, object.class)) return null;
+  const absence = { class: object.class, effect: "create", after: destroyed.event, before: operation.event } as const;
+  const judgement = judgeAbsence(context, absence);
+  const next = context.world.objects.find(object.class, object.key);
+  if (next !== object && judgement.verdict === "derived") {
+    judgement.verdict = "suspected";
+    const text = "the address was used again later: another object may have been there";
+    judgement.loweredBy.push({ code: "unseen-end", text, probe: null });
+  }
+  return judgement;
+}
+
+/** More references than an object of any class has: what is read is no counter any more. */
+const GARBAGE_ABOVE = 1_000_000;
+
+/** A value that no counter of a live object has: the memory belongs to somebody else. */
+export function isGarbage(operation: Operation): boolean {
+  const { read } = operation;
+  if (read === null || read.guess) return false;
+  return read.value > GARBAGE_ABOVE || read.value < SATURATED_FROM;
+}
+
+/** REFCOUNT_SATURATED is INT_MIN / 2, and stays near it (include/linux/refcount.h); what is below it was never counted. */
+const SATURATED_FROM = -0x6000_0000;
+
+/** Whether the operation may be part of the destruction: the same task, and not known to be outside of it. */
+export function isDestroyer(operation: Operation, object: KernelObject): boolean {
+  const destroyed = object.destroyed;
+  if (!destroyed || destroyed.event.tid !== operation.event.tid) return false;
+  return isInside(operation.event, destroyed.function) !== false;
+}
+
+/** Whether every function that creates such objects is recorded with its result. */
+function recordsCreators(context: RuleContext, entry: ClassEntry): boolean {
+  const creators = functionsWith(entry, "create");
+  const returned = new Set<string>();
+  for (const use of context.decoder.uses) {
+    if (use.interpretation.role === "return") returned.add(use.interpretation.function.name);
+  }
+  return creators.length > 0 && creators.every((name) => returned.has(name));
 }
 
 /** The object's operations up to and including one, as evidence; the one that matters bears the note. */

@@ -1,7 +1,7 @@
 import type { Operation } from "../decode/operation.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
 import type { KernelObject } from "../lifecycle/objects.js";
-import { counterFinding, isCounted, storyOf } from "./counted.js";
+import { counterFinding, isCounted, isDestroyer, isGarbage, judgeAfterDestroy, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
@@ -12,8 +12,8 @@ export const extraPut: Rule = {
     title: "more references were dropped than taken",
     variants: ["extra-put", "sat"],
     page: `
-A reference was dropped that nobody held: the counter was read at or below zero by a put, or went below zero by
-operations that overlap. The object is freed under somebody who still uses it, or its destruction runs twice; a
+A reference was dropped that nobody held: the counter was read at or below zero by a put, went below zero by
+operations that overlap, or the object had been destroyed. The object is freed under somebody who still uses it, or its destruction runs twice; a
 refcount_t saturates instead, and the object leaks for ever.
 
 How ktally knows: the value that the put itself read (proven); or two puts whose windows overlap and which both read the
@@ -33,17 +33,35 @@ const SATURATED_BELOW = -0x2000_0000;
 /** Puts further apart than this are no race for the last reference, but a gap in what was seen. */
 const OVERLAP_NS = 10_000_000n;
 
+function judgeLosses(loweredBy: Judgement["loweredBy"]): Judgement {
+  return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+}
+
 class ExtraPut implements RuleWatch {
   readonly #context: RuleContext;
   readonly #proven: { object: KernelObject; operation: Operation; value: number }[] = [];
   readonly #overlapping = new Map<KernelObject, Operation>();
+  readonly #afterDestroy = new Map<KernelObject, Operation>();
+  /** Files closed after the object that they held was destroyed. */
+  readonly #heldOpen = new Map<KernelObject, Operation>();
 
   constructor(context: RuleContext) {
     this.#context = context;
   }
 
-  operation(operation: Operation, object: KernelObject, _step: LedgerStep | null): void {
-    if (operation.effect === "put") this.#check(operation, object);
+  operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
+    if (operation.effect !== "put") return;
+    this.#check(operation, object);
+    if (!afterDestroy || !isCounted(object) || operation.read !== null || isDestroyer(operation, object)) return;
+    if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
+  }
+
+  /** Who still has a file open holds a reference: the object cannot have been destroyed by right. */
+  holder(operation: Operation): void {
+    if (operation.effect !== "close" || operation.object === null) return;
+    const object = this.#context.world.objects.find(operation.class, operation.object);
+    if (object?.state !== "destroyed" || isDestroyer(operation, object) || this.#heldOpen.has(object)) return;
+    this.#heldOpen.set(object, operation);
   }
 
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
@@ -74,6 +92,16 @@ class ExtraPut implements RuleWatch {
     }
     for (const [object, operation] of this.#overlapping) {
       if (!told.has(object)) findings.push(this.#byOverlap(object, operation));
+      told.add(object);
+    }
+    for (const [object, close] of this.#heldOpen) {
+      const finding = told.has(object) ? null : this.#byHolder(object, close);
+      if (finding) findings.push(finding);
+      told.add(object);
+    }
+    for (const [object, operation] of this.#afterDestroy) {
+      const finding = told.has(object) ? null : this.#byDestruction(object, operation);
+      if (finding) findings.push(finding);
     }
     return findings;
   }
@@ -106,6 +134,36 @@ class ExtraPut implements RuleWatch {
     return finding;
   }
 
+  /** A file that held a reference was closed after the destruction. */
+  #byHolder(object: KernelObject, close: Operation): Finding | null {
+    const judgement: Judgement | null = isGarbage(close)
+      ? judgeLosses(lossesBetween(this.#context, object.first.event.time, close.event.time))
+      : judgeAfterDestroy(this.#context, object, close);
+    if (judgement === null) return null;
+    const lastPut = object.history.findLast((operation) => operation.effect === "put") ?? close;
+    const evidence = storyOf(object, object.last, "destroyed");
+    evidence.push({ event: close.event, operation: close, note: `the ${close.holder} is closed only now` });
+    const finding = counterFinding("extra-put", "extra-put", object, lastPut, judgement, evidence);
+    finding.title = `${finding.object.label} was destroyed while a ${close.holder} was open`;
+    finding.explanation = `Every ${close.holder} holds a reference, and one was closed after ${object.destroyed?.function} had run: one put was too many.`;
+    finding.expected = "no put but of a reference that was taken";
+    finding.sure = `${close.function} ran for it after its destruction`;
+    return finding;
+  }
+
+  /** No value was recorded, but the object had been destroyed. */
+  #byDestruction(object: KernelObject, operation: Operation): Finding | null {
+    const judgement = judgeAfterDestroy(this.#context, object, operation);
+    if (judgement === null) return null;
+    const evidence = storyOf(object, operation, "dropped after its destruction");
+    const finding = counterFinding("extra-put", "extra-put", object, operation, judgement, evidence);
+    finding.title = `${finding.object.label} lost a reference after its destruction`;
+    finding.explanation = `${object.destroyed?.function} had destroyed it when ${operation.function} was called on it: one put was too many.`;
+    finding.expected = "no put after the last reference is gone";
+    finding.sure = "a new object at this address would have been seen to be created";
+    return finding;
+  }
+
   #judge(object: KernelObject, operation: Operation, earlier: Operation | null): Judgement {
     const from = earlier?.event.time ?? object.first.event.time;
     const loweredBy = lossesBetween(this.#context, from, operation.event.time);
@@ -116,7 +174,7 @@ class ExtraPut implements RuleWatch {
       const text = "a reference may have been taken unseen in between";
       loweredBy.push({ code: "unseen-change", text, probe: operation.event.probe.name });
     }
-    return loweredBy.length > 0 ? { verdict: "suspected", loweredBy } : { verdict: "derived", loweredBy };
+    return judgeLosses(loweredBy);
   }
 
   /** The object was used by value after it should have been gone. */

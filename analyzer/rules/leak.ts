@@ -1,11 +1,12 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
 import { type Reason, showsEffect, workedAround } from "../lifecycle/coverage.js";
+import { HolderCounts } from "../lifecycle/holders.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { functionsWith, type Judgement, lossesBetween } from "./verdict.js";
+import { functionsWith, type Judgement, judgeAbsence, lossesBetween } from "./verdict.js";
 
 export const leak: Rule = {
   meta: {
@@ -17,9 +18,9 @@ An object stays although nothing holds it any more: its memory, its files in deb
 with it until reboot.
 
 How ktally knows: an end was seen that should have freed the object. The counter reached zero and no destruction
-followed, while the destruction of others was recorded before and after (derived). The module that the object belongs to
-was unloaded (derived). Every file that holds a reference was closed, and the last put left some (suspected, unless all
-kinds of holders were recorded).
+followed, while the destruction of others was recorded before and after. The module whose code it runs was unloaded.
+Every file that holds a reference was closed, and the last put left some. Everything that it could belong to is gone.
+Each is derived where values and holders were recorded completely, else suspected.
 
 Not accused: an object that is alive when the trace ends. It is listed under objects.
 
@@ -34,11 +35,6 @@ const SETTLE_NS = 100_000_000n;
 /** More references than a virtual machine of any size has. */
 const LIKELY_REFS = 10_000;
 
-interface HolderCount {
-  opened: number;
-  closed: number;
-}
-
 class Leak implements RuleWatch {
   readonly #context: RuleContext;
   /** Lives that ended at zero without a destruction, or may have; judged when the trace is over. */
@@ -46,21 +42,14 @@ class Leak implements RuleWatch {
   readonly #unloaded: { object: KernelObject; by: Operation }[] = [];
   /** What values that only their place suggests to be a counter's were like, per class. */
   readonly #guesses = new Map<string, { fitting: number; failed: boolean }>();
-  /** Files opened and closed, per class and kind. */
-  readonly #holders = new Map<string, Map<string, HolderCount>>();
+  readonly #holders = new HolderCounts();
 
   constructor(context: RuleContext) {
     this.#context = context;
   }
 
   holder(operation: Operation): void {
-    if (operation.outcome === "refused" || operation.holder === null) return;
-    const kinds = this.#holders.get(operation.class.class) ?? new Map<string, HolderCount>();
-    this.#holders.set(operation.class.class, kinds);
-    const count = kinds.get(operation.holder) ?? { opened: 0, closed: 0 };
-    kinds.set(operation.holder, count);
-    if (operation.effect === "open") count.opened++;
-    else count.closed++;
+    this.#holders.note(operation);
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
@@ -68,12 +57,12 @@ class Leak implements RuleWatch {
   }
 
   operation(operation: Operation, object: KernelObject): void {
+    this.#holders.noteGet(operation);
     this.#noteGuess(operation);
     if (object.class.class !== "module" || operation.effect !== "destroy") return;
     for (const entry of this.#classesOf(String(object.key))) {
-      for (const alive of this.#context.world.objects.alive(entry)) {
-        if (isExact(alive)) this.#unloaded.push({ object: alive, by: operation });
-      }
+      for (const alive of this.#context.world.objects.alive(entry))
+        this.#unloaded.push({ object: alive, by: operation });
     }
   }
 
@@ -87,7 +76,9 @@ class Leak implements RuleWatch {
     };
     for (const { object, by } of this.#unloaded) tell(object, this.#afterUnload(object, by));
     for (const object of [...this.#replaced, ...this.#context.world.objects.all()]) {
-      if (!isCounted(object) || object.state === "destroyed") continue;
+      if (object.state === "destroyed") continue;
+      if (object.state === "alive" && object.class.parent !== undefined) tell(object, this.#afterParents(object));
+      if (!isCounted(object)) continue;
       tell(object, this.#afterZero(object));
       if (object.state === "alive") tell(object, this.#afterLastClose(object));
     }
@@ -125,66 +116,121 @@ class Leak implements RuleWatch {
 
   /** All files that hold references are closed, as far as they are recorded, and the object is still there. */
   #afterLastClose(object: KernelObject): Finding | null {
-    const kinds = this.#holders.get(object.class.class);
-    if (!kinds || object.created === null || !this.#recordsDestruction(object.class)) return null;
-    const counted = [...kinds.values()].filter((count) => count.opened > 0);
-    if (counted.length === 0 || counted.some((count) => count.opened !== count.closed)) return null;
+    const entry = object.class;
+    const { open, unknown } = this.#holders.balance(entry);
+    if (open === null || open > 0) return null;
+    if (!beganInTrace(object) || !this.#showsEnds(object)) return null;
     if (this.#context.end() - object.last.event.time < SETTLE_NS) return null;
-    const unused = object.class.counter?.unused ?? 0;
-    const lastPut = object.history.findLast((operation) => operation.effect === "put" && operation.read !== null);
-    if (!lastPut || (lastPut.read?.value ?? 0) + lastPut.delta <= unused) return null;
-    if (lastPut.read?.guess === true && !this.#isLikelyCounter(object.class)) return null;
-    const open = this.#unrecordedHolders(object.class, kinds);
+    const unused = entry.counter?.unused ?? 0;
+    const lastPut = object.history.findLast((operation) => operation.effect === "put");
+    if (!lastPut) return null;
+    const read = lastPut.read;
+    const trusted = read !== null && (!read.guess || this.#isLikelyCounter(entry));
+    if (trusted && read.value + lastPut.delta <= unused) return null;
     const loweredBy: Reason[] = lossesBetween(this.#context, object.first.event.time, this.#context.end());
-    if (open.length > 0) {
-      const text = `whether a ${open.join(" or a ")} is still open is not recorded`;
+    const exact = this.#isClassExact(entry);
+    // A kind that nobody records could not have taken a reference without a break in some counter.
+    if (unknown.length > 0 && !exact) {
+      const text = `whether a ${unknown.join(" or a ")} is still open is not recorded`;
       loweredBy.push({ code: "by-holders", text, probe: null });
     }
-    if (lastPut.read?.guess === true) {
-      const text = `that ${lastPut.event.probe.name} records the counter is only likely`;
+    if (!trusted || read.guess || !exact) {
+      const text = "the counter's values are not all recorded, so that other references may be held";
       loweredBy.push({ code: "no-values", text, probe: lastPut.event.probe.name });
     }
-    const text = "files are counted for all objects together, not for this one alone";
-    loweredBy.push({ code: "by-holders", text, probe: null });
-    const left = (lastPut.read?.value ?? 0) + lastPut.delta;
+    const left = trusted ? `the last put left ${read.value + lastPut.delta}` : "it was not destroyed";
     const evidence = storyOf(object, object.last, "the last that was seen of it");
     const finding = counterFinding("leak", "leak", object, lastPut, judge(loweredBy), evidence);
     finding.title = `${finding.object.label} was never destroyed although its files are closed`;
-    finding.explanation = `Every recorded file that holds a reference was closed; the last put left ${left}.`;
-    finding.expected = `${functionsWith(object.class, "destroy")[0]} once the last file is closed`;
-    finding.sure = `the counter was above ${unused} after the last put, and every other object was destroyed`;
+    finding.explanation = `Every recorded file that holds a reference was closed; ${left}.`;
+    finding.expected = `${functionsWith(entry, "destroy")[0] ?? "its release"} once the last file is closed`;
+    finding.sure = trusted
+      ? `the counter was above ${unused} after the last put, and no file was open that could hold it`
+      : "the destruction of other objects was recorded";
     return finding;
   }
 
-  /** The module was unloaded under a live object. */
+  /** The module whose code it runs was unloaded under a live object. */
   #afterUnload(object: KernelObject, by: Operation): Finding | null {
-    if (object.state === "destroyed") return null;
+    if (object.state !== "alive" || !this.#showsEnds(object)) return null;
     const range = object.ledger?.range() ?? null;
     const unused = object.class.counter?.unused ?? 0;
-    if (range === null || range.least <= unused || !this.#recordsDestruction(object.class)) return null;
+    if (range !== null && range.greatest <= unused) return null;
     const loweredBy = lossesBetween(this.#context, object.last.event.time, by.event.time);
+    const exact = isExact(object) && range !== null && range.least > unused;
+    if (!exact) {
+      // Who was there before the trace, or is known by few events, may have gone unseen.
+      if (!beganInTrace(object)) return null;
+      const text = "the counter's values are not all recorded: it may have been destroyed unseen";
+      loweredBy.push({ code: "no-values", text, probe: object.last.event.probe.name });
+    }
     const evidence = storyOf(object, object.last, "the last that was seen of it");
     evidence.push({ event: by.event, operation: by, note: "its module is unloaded" });
-    const finding = counterFinding("leak", "leak", object, object.last, judge(loweredBy), evidence);
-    finding.title = `${finding.object.label} was left behind by its module`;
-    finding.explanation = `Module ${String(by.object)} was unloaded while the counter was ${range.least}.`;
-    finding.expected = "every object destroyed before its module is unloaded";
-    finding.sure = "the counter was read from creation on without a break";
+    const lastGet = object.history.findLast((operation) => operation.effect === "get") ?? object.last;
+    const finding = counterFinding("leak", "leak", object, lastGet, judge(loweredBy), evidence);
+    finding.title = `${finding.object.label} was left behind when module ${String(by.object)} was unloaded`;
+    finding.explanation = `Module ${String(by.object)} was unloaded while a reference was held${exact ? `: the counter was ${range.least}` : ""}.`;
+    finding.expected = "every object destroyed before the module is unloaded";
+    finding.sure = exact ? "the counter was read without a break" : "its destruction was not seen, that of others was";
+    return finding;
+  }
+
+  /** The last destruction of a class of which nothing is left; null while something is, or may have been before. */
+  #lastDestroyed(entry: ClassEntry): Operation | null {
+    let last: Operation | null = null;
+    for (const candidate of this.#context.world.objects.all()) {
+      if (candidate.class !== entry) continue;
+      if (candidate.state !== "destroyed" || candidate.created === null || candidate.destroyed === null) return null;
+      if (last === null || candidate.destroyed.event.time > last.event.time) last = candidate.destroyed;
+    }
+    return last;
+  }
+
+  /** What it belongs to is gone, or everything that it could belong to. */
+  #afterParents(object: KernelObject): Finding | null {
+    const parent = this.#context.world.classOf(object.class.parent ?? "");
+    if (!parent || object.created === null || !this.#recordsDestruction(object.class)) return null;
+    const last = object.parent ? object.parent.destroyed : this.#lastDestroyed(parent);
+    if (!last || last.event.time < object.created.event.time) return null;
+    if (this.#context.end() - last.event.time < SETTLE_NS) return null;
+    const absence = {
+      class: object.class,
+      effect: "destroy",
+      after: object.created.event,
+      before: last.event,
+    } as const;
+    const judgement = judgeAbsence(this.#context, absence);
+    const evidence = storyOf(object, object.last, "created, and never released");
+    evidence.push({
+      event: last.event,
+      operation: last,
+      note: `${object.parent ? "its" : "the last"} ${parent.title} is destroyed`,
+    });
+    const finding = counterFinding("leak", "leak", object, object.created, judgement, evidence);
+    const whose = object.parent ? "its" : "every";
+    finding.title = `${finding.object.label} outlived ${whose} ${parent.title}`;
+    finding.explanation = `It was created, and neither released nor destroyed, while ${whose} ${parent.title} was destroyed.`;
+    finding.expected = `${functionsWith(object.class, "destroy").join(" or ")} before the ${parent.title} is gone`;
+    finding.sure = "the release of others was recorded before and after";
     return finding;
   }
 
   #classesOf(module: string): ClassEntry[] {
-    return [...this.#context.world.classes()].filter((entry) => entry.kind === "counted" && entry.module === module);
+    return [...this.#context.world.classes()].filter(
+      (entry) => entry.kind === "counted" && (entry.module === module || entry.runs_code_of.includes(module)),
+    );
   }
 
-  /** Kinds of holders that are only seen to close: how many are open is unknown. */
-  #unrecordedHolders(entry: ClassEntry, kinds: ReadonlyMap<string, HolderCount>): string[] {
-    const all = new Set(
-      Object.values(entry.functions).flatMap((spec) =>
-        spec.effects.flatMap((effect) => (effect.holder === undefined ? [] : [effect.holder])),
-      ),
-    );
-    return [...all].filter((kind) => (kinds.get(kind)?.opened ?? 0) === 0);
+  /** Every counter of the class was read without a break, so that no reference escaped. */
+  #isClassExact(entry: ClassEntry): boolean {
+    const { broken, unread, lives } = this.#context.world.objects.summary(entry);
+    return lives > 0 && broken === null && unread === null;
+  }
+
+  /** Whether the end of such an object would be seen: by its destruction, or by a counter that is read. */
+  #showsEnds(object: KernelObject): boolean {
+    if (functionsWith(object.class, "destroy").length > 0) return this.#recordsDestruction(object.class);
+    return isExact(object);
   }
 
   #recordsDestruction(entry: ClassEntry): boolean {
@@ -210,6 +256,11 @@ class Leak implements RuleWatch {
     const fits = effect === "destroy" ? read.value === unused : read.value > unused && read.value <= LIKELY_REFS;
     if (!fits) seen.failed = true;
   }
+}
+
+/** Its creation was recorded, or the first value read is that of a new object. */
+function beganInTrace(object: KernelObject): boolean {
+  return object.created !== null || (object.ledger?.first ?? null) === object.class.counter?.initial;
 }
 
 /** The counter was read from the object's beginning on, and every value fits. */

@@ -18,6 +18,8 @@ export interface RuleContext {
   decoder: Decoder;
   gaps: readonly Gap[];
   symbols(source: number): SymbolTable | null;
+  /** Names of kprobes that a source lists, that never fired, and that bear one of these functions in their name. */
+  neverFired(functions: readonly string[]): string[];
   /** When a task was seen last on a CPU, by wanted events; null if never. */
   lastSeen(tid: number, cpu: number): bigint | null;
   /** Time of the last record of the audit; call when it is over. */

@@ -117,7 +117,13 @@ class StaleOps implements RuleWatch {
     const judgement = judgeAbsence(this.#context, absence);
     // Without any sign of a probe on the unregister its silence tells nothing at all.
     const uses = [...this.#context.decoder.uses];
-    if (!uses.some((use) => showsEffect(use, entry.class, ["unregister"]))) return null;
+    const hasProbe = uses.some((use) => showsEffect(use, entry.class, ["unregister"]));
+    const [armed] = this.#context.neverFired(functionsWith(entry.class, "unregister"));
+    if (!hasProbe && armed === undefined) return null;
+    if (!hasProbe && armed !== undefined) {
+      const text = `that ${armed} is on the unregister, and works, is told by its name only: it never fired`;
+      judgement.loweredBy.push({ code: "probe-never-fired", text, probe: armed });
+    }
     const finding = this.#base(entry, entry.registered, owner);
     finding.verdict = judgement.verdict;
     finding.loweredBy = judgement.loweredBy;

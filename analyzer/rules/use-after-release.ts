@@ -1,12 +1,10 @@
-import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import { isInside } from "../decode/calls.js";
 import type { Operation } from "../decode/operation.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
 import type { KernelObject } from "../lifecycle/objects.js";
-import { counterFinding, isCounted, storyOf } from "./counted.js";
+import { counterFinding, isCounted, isDestroyer, isGarbage, judgeAfterDestroy, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { functionsWith, judgeAbsence, PROVEN } from "./verdict.js";
+import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
 
 export const useAfterRelease: Rule = {
   meta: {
@@ -29,10 +27,15 @@ Fixed before: giving every file that uses a VM a reference of its own (eed3013fa
   watch: (context) => new UseAfterRelease(context),
 };
 
+/** A put of a destroyed object is one put too many: another rule's. */
+const USES: readonly string[] = ["get", "use"];
+
 class UseAfterRelease implements RuleWatch {
   readonly #context: RuleContext;
   readonly #fromZero: { object: KernelObject; operation: Operation; value: number }[] = [];
   readonly #afterDestroy = new Map<KernelObject, Operation>();
+  /** Operations on memory that was an object's and holds no counter any more. */
+  readonly #garbage: { object: KernelObject; operation: Operation }[] = [];
 
   constructor(context: RuleContext) {
     this.#context = context;
@@ -41,10 +44,16 @@ class UseAfterRelease implements RuleWatch {
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
     if (!isCounted(object)) return;
     this.#checkGet(operation, object);
-    if (!afterDestroy || operation.effect === "create" || operation.outcome !== "done") return;
+    if (!afterDestroy || operation.outcome !== "done" || !USES.includes(operation.effect)) return;
     // Values judge themselves, and the destroyer may well touch what it is about to free.
-    if (operation.read !== null || this.#isDestroyer(operation, object)) return;
+    if (operation.read !== null || isDestroyer(operation, object)) return;
     if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
+  }
+
+  began(object: KernelObject, before: KernelObject | null): void {
+    const first = object.first;
+    if (!before || before.state !== "destroyed" || !isCounted(object) || object.created !== null) return;
+    if (USES.includes(first.effect) && isGarbage(first)) this.#garbage.push({ object: before, operation: first });
   }
 
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
@@ -68,6 +77,7 @@ class UseAfterRelease implements RuleWatch {
       finding.sure = `the value ${value} was read at the get itself`;
       return finding;
     });
+    for (const { object, operation } of this.#garbage) findings.push(this.#overwritten(object, operation));
     for (const [object, operation] of this.#afterDestroy) {
       const finding = this.#used(object, operation);
       if (finding) findings.push(finding);
@@ -75,41 +85,29 @@ class UseAfterRelease implements RuleWatch {
     return findings;
   }
 
-  #used(object: KernelObject, operation: Operation): Finding | null {
-    const destroyed = object.destroyed;
-    if (!destroyed) return null;
-    // A creation that nobody records may lie in between: then there is nothing to say.
-    if (!this.#recordsCreators(object.class)) return null;
-    const absence = { class: object.class, effect: "create", after: destroyed.event, before: operation.event } as const;
-    const judgement = judgeAbsence(this.#context, absence);
-    const next = this.#context.world.objects.find(object.class, object.key);
-    if (next !== object && judgement.verdict === "derived") {
-      judgement.verdict = "suspected";
-      const text = "the address was used again later: another object may have been there";
-      judgement.loweredBy.push({ code: "unseen-end", text, probe: null });
-    }
-    const evidence = storyOf(object, operation, "used after its destruction");
+  /** The memory was freed and has other content by now. */
+  #overwritten(object: KernelObject, operation: Operation): Finding {
+    const from = object.destroyed?.event.time ?? object.last.event.time;
+    const loweredBy = lossesBetween(this.#context, from, operation.event.time);
+    const judgement: Judgement = { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+    const evidence = storyOf(object, operation, `used after its destruction: ${operation.read?.value} is no count`);
     const finding = counterFinding("use-after-release", "use-after-release", object, operation, judgement, evidence);
     finding.title = `${finding.object.label} was used after its destruction`;
-    finding.explanation = `${destroyed.function} had destroyed it when ${operation.function} was called on it.`;
+    finding.explanation = `${object.destroyed?.function} had destroyed it; ${operation.function} then read ${operation.read?.value} where the counter had been.`;
     finding.expected = "no operation on an object after its destruction";
-    finding.sure = "a new object at this address would have been seen to be created";
+    finding.sure = `${operation.read?.value} is no value that a counter of a live object has`;
     return finding;
   }
 
-  /** Whether every function that creates such objects is recorded with its result. */
-  #recordsCreators(entry: ClassEntry): boolean {
-    const creators = functionsWith(entry, "create");
-    const returned = new Set<string>();
-    for (const use of this.#context.decoder.uses) {
-      if (use.interpretation.role === "return") returned.add(use.interpretation.function.name);
-    }
-    return creators.length > 0 && creators.every((name) => returned.has(name));
-  }
-
-  #isDestroyer(operation: Operation, object: KernelObject): boolean {
-    const destroyed = object.destroyed;
-    if (!destroyed || destroyed.event.tid !== operation.event.tid) return false;
-    return isInside(operation.event, destroyed.function) !== false;
+  #used(object: KernelObject, operation: Operation): Finding | null {
+    const judgement = judgeAfterDestroy(this.#context, object, operation);
+    if (judgement === null) return null;
+    const evidence = storyOf(object, operation, "used after its destruction");
+    const finding = counterFinding("use-after-release", "use-after-release", object, operation, judgement, evidence);
+    finding.title = `${finding.object.label} was used after its destruction`;
+    finding.explanation = `${object.destroyed?.function} had destroyed it when ${operation.function} was called on it.`;
+    finding.expected = "no operation on an object after its destruction";
+    finding.sure = "a new object at this address would have been seen to be created";
+    return finding;
   }
 }

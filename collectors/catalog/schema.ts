@@ -63,6 +63,8 @@ const siteEntry = z.strictObject({
   effect: z.enum(["get", "put"]),
   /** A compare-and-exchange: an attempt that may fail or be repeated. */
   try: z.boolean().optional(),
+  /** Holders that take their reference here: shows how many were opened where no function of their own does. */
+  holders: z.array(z.string()).optional(),
   note: z.string().optional(),
 });
 
@@ -74,6 +76,8 @@ export const classSchema = z.strictObject({
   module: z.string().optional(),
   /** Modules whose load and unload are sure to change objects of this class. */
   loaded_by: z.array(z.string()).default([]),
+  /** Modules, besides `module`, whose code a live object runs: it must not outlive them. */
+  runs_code_of: z.array(z.string()).default([]),
   struct: identifier.optional(),
   /** Argument names by which recordings call the object. */
   names: z.array(identifier).optional(),

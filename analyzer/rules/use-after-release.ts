@@ -52,7 +52,7 @@ class UseAfterRelease implements RuleWatch {
 
   began(object: KernelObject, before: KernelObject | null): void {
     const first = object.first;
-    if (!before || before.state !== "destroyed" || !isCounted(object) || object.created !== null) return;
+    if (before?.state !== "destroyed" || !isCounted(object) || object.created !== null) return;
     if (USES.includes(first.effect) && isGarbage(first)) this.#garbage.push({ object: before, operation: first });
   }
 

@@ -412,14 +412,15 @@ function siteValues(event: TraceEvent, meaning: Extract<Interpretation, { role: 
   const { fields } = meaning;
   const args = event.args;
   const objectField =
-    fields.object ?? args.findIndex((value) => isPointerLike(value) && BigInt.asUintN(64, value) > 0xffffffffn);
+    fields.object ??
+    args.findIndex((value) => isPointerLike(value) && !isErrorPointer(value) && asAddress(value) > 0xffffffffn);
   const object = args[objectField] ?? null;
   if (!isPointerLike(object) || object === 0n) return null;
   let { refs, delta } = fields;
   let guess = false;
   if (delta === null || refs === null) {
     const small = [...args.keys()].filter(
-      (index) => index !== objectField && index !== delta && index !== refs && isCount(args[index] ?? null),
+      (index) => index !== objectField && index !== delta && index !== refs && isSmall(args[index] ?? null),
     );
     if (delta === null) {
       // A delta is 1 or -1; where both values could be one, the negative is it: counts below zero are rare.
@@ -448,6 +449,11 @@ function isKernelAddress(value: bigint): boolean {
 
 function isCount(value: bigint | string | null): value is bigint {
   return typeof value === "bigint" && value >= -0x8000_0000n && value <= 0xffff_ffffn;
+}
+
+/** A count, or a small negative number that was printed as 64 bits without a sign. */
+function isSmall(value: bigint | string | null): boolean {
+  return isCount(value) || (typeof value === "bigint" && isErrorPointer(value));
 }
 
 /** A 32-bit signed number, however the recording printed it (4294967295 is -1). */

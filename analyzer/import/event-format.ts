@@ -37,8 +37,10 @@ export interface EventFormat {
 /** Longer than any declaration a kernel writes; keeps the patterns below cheap on hostile input. */
 const LONGEST_LINE = 1024;
 
-const FIELD =
-  /^\s*field:\s*(?:(__data_loc|__rel_loc)\s+)?([^;]+);\s*offset:\s*(\d+);\s*size:\s*(\d+);(?:\s*signed:\s*([01]);)?/;
+/** More than any event has; a hostile format could make each record thousands of values. */
+const MOST_FIELDS = 512;
+
+const FIELD = /^\s*field:([^;]+);\s*offset:\s*(\d+);\s*size:\s*(\d+);(?:\s*signed:\s*([01]);)?/;
 
 /** @returns null when the text has no name, no id or not one field. */
 export function parseEventFormat(text: string, system: string): EventFormat | null {
@@ -51,12 +53,12 @@ export function parseEventFormat(text: string, system: string): EventFormat | nu
     else if (line.startsWith("ID:")) id = Number(line.slice(3).trim());
     else {
       const field = parseField(line);
-      if (field !== null) all.push(field);
+      if (field !== null && all.length < MOST_FIELDS) all.push(field);
     }
   }
   if (name === "" || !Number.isInteger(id) || id < 0 || id > 0xffff || all.length === 0) return null;
 
-  const named = (wanted: string) => all.find((field) => field.name === wanted) ?? null;
+  const named = (wanted: string) => all.find((field) => field.name === wanted && isLong(field)) ?? null;
   const returned = named("__probe_func");
   const address = returned ?? named("__probe_ip");
   const returnAddress = named("__probe_ret_ip");
@@ -77,13 +79,23 @@ export function parseEventFormat(text: string, system: string): EventFormat | nu
   };
 }
 
+function isLong({ content, size }: Field): boolean {
+  return content === "integer" && (size === 4 || size === 8);
+}
+
 function parseField(line: string): Field | null {
-  const [, locator, declared, offset, size, signed] = FIELD.exec(line) ?? [];
-  if (declared === undefined) return null;
-  const { type, name, isArray } = splitDeclaration(declared);
+  const [, text, offset, size, signed] = FIELD.exec(line) ?? [];
+  if (text === undefined) return null;
+  const { type, name, isArray } = splitDeclaration(text);
   if (name === "") return null;
   const bytes = Number(size);
-  const isInteger = !isArray && locator === undefined && [1, 2, 4, 8].includes(bytes);
+  const place: FieldPlace = type.startsWith("__data_loc")
+    ? "data_loc"
+    : type.startsWith("__rel_loc")
+      ? "rel_loc"
+      : "here";
+  if (place !== "here" && bytes !== 4) return null;
+  const isInteger = !isArray && place === "here" && [1, 2, 4, 8].includes(bytes);
   const isText = /\bchar\b/.test(type) && !/\bunsigned\b/.test(type);
   return {
     name,
@@ -91,14 +103,14 @@ function parseField(line: string): Field | null {
     size: bytes,
     // Kernels before 2.6.32 do not say.
     signed: signed === "1",
-    place: locator === "__data_loc" ? "data_loc" : locator === "__rel_loc" ? "rel_loc" : "here",
+    place,
     content: isInteger ? "integer" : isText ? "text" : "bytes",
   };
 }
 
 /** `char comm[16]`, `const char * fmt`, `u32 buf[]`; locators put the brackets before the name: `char[] name`. */
 function splitDeclaration(declaration: string): { type: string; name: string; isArray: boolean } {
-  const text = declaration.trimEnd();
+  const text = declaration.trim();
   const hasSuffix = text.endsWith("]");
   const bare = hasSuffix ? text.slice(0, text.indexOf("[")).trimEnd() : text;
   const nameStart = Math.max(bare.lastIndexOf(" "), bare.lastIndexOf("*"), bare.lastIndexOf("\t")) + 1;

@@ -38,13 +38,13 @@ export function readValue(record: RecordBytes, field: Field): Value {
   return text === FAULT ? null : text;
 }
 
-/** An address field (4 or 8 bytes, by the kernel's long); null where the record is too short. */
+/** An address field (of content `integer`, as large as the kernel's long); null where the record is too short. */
 export function readAddress(record: RecordBytes, field: Field): Address | null {
   const value = readInteger(record, field);
   return value === null ? null : BigInt.asUintN(64, value);
 }
 
-/** null where the record is too short. */
+/** The field must be of content `integer`. @returns null where the record is too short */
 export function readInteger({ view, littleEndian, start, end }: RecordBytes, field: Field): bigint | null {
   const at = start + field.offset;
   if (at + field.size > end) return null;

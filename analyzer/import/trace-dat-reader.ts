@@ -104,7 +104,7 @@ async function* readItems(
 
   for (const { cpu, recordCount, first, last, gaps } of streams) {
     facts.eventCount += recordCount;
-    facts.gaps.push(...gaps);
+    for (const gap of gaps) facts.gaps.push(gap);
     if (first === null || last === null) continue;
     const known = facts.cpus.get(cpu);
     facts.cpus.set(cpu, {
@@ -178,7 +178,11 @@ function soundData(file: TraceDatFile, report: Report): { buffer: TraceBuffer; c
 
 function usablePageSize(buffer: TraceBuffer, file: TraceDatFile, report: Report): number {
   if (isSanePageSize(buffer.pageSize)) return buffer.pageSize;
-  report("error", null, `buffer "${buffer.name}" has pages of ${buffer.pageSize} bytes; taken as ${file.pageSize}`);
+  report(
+    "error",
+    null,
+    `buffer ${JSON.stringify(buffer.name)} has pages of ${buffer.pageSize} bytes; taken as ${file.pageSize}`,
+  );
   return file.pageSize;
 }
 

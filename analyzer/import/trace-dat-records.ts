@@ -97,7 +97,7 @@ export class RecordDecoder {
     const size = field("size");
     if (caller === undefined || caller.offset % 4 !== 0) return null;
     const start = record.start + caller.offset;
-    const count = size === undefined ? null : readInteger(record, size);
+    const count = size?.content === "integer" ? readInteger(record, size) : null;
     const counted = count !== null && count > 0n ? start + Number(count) * this.context.longSize : record.end;
     const end = Math.min(counted, record.end);
     return start > end ? null : this.context.stacks.intern(words, start >>> 2, end >>> 2);

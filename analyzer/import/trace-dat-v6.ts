@@ -87,7 +87,7 @@ function readBuffers(path: string, bytes: Bytes, reader: ByteReader, file: Trace
   if (hasClock) file.options.clock = readClock(reader);
   for (const { name, offset } of instances) {
     reader.position = offset;
-    if (readTag() !== FLYRECORD) throw reader.damaged(`buffer "${name}" has no CPU data`, offset);
+    if (readTag() !== FLYRECORD) throw reader.damaged(`buffer ${JSON.stringify(name)} has no CPU data`, offset);
     file.buffers.push(readTable(name));
   }
 }

@@ -85,5 +85,7 @@ export async function readHeaders(path: string, bytes: Bytes, report: Report): P
 
 function knownAlgorithm(path: string, name: string): Algorithm {
   if (name === "zlib" || name === "zstd") return name;
-  throw new UnreadableInput(`${path}: compression "${name}" is not known; give the output of trace-cmd report`);
+  throw new UnreadableInput(
+    `${path}: compression ${JSON.stringify(name)} is not known; give the output of trace-cmd report`,
+  );
 }

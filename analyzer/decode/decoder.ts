@@ -8,6 +8,8 @@ import type { AuditEvent, Call, CounterRead, ObjectKey, Operation, Outcome, Sign
 
 /** More distinct stacks than a recording of these classes has; bounds memory on hostile input. */
 const MAX_STACKS = 4096;
+/** The same for callers of tracepoints. */
+const MAX_CALL_SITES = 4096;
 
 /** Probes of two tracers on one instruction report within this time (nanoseconds). */
 const SAME_MOMENT = 1_000_000n;
@@ -35,6 +37,8 @@ export class Decoder {
   readonly stacks = new Set<Stack>();
   /** Last site hit per task, to recognise a second tracer's probe on the same instruction. */
   readonly #lastSite = new Map<string, { probes: Probe[]; time: bigint; operation: Operation }>();
+  /** Names of callers, by what the event holds of them; of the source asked last. */
+  readonly #callSites = new Map<bigint | string, { source: number; name: string | null }>();
 
   /** Last return per task and function, for the same reason. */
   readonly #lastReturn = new Map<string, { probes: Probe[]; time: bigint }>();
@@ -280,10 +284,17 @@ export class Decoder {
   /** The caller that a tracepoint prints (`call_site=`): a symbol in text, an address (field `ip`) in binary. */
   #callSite(event: AuditEvent): string | null {
     const ip = event.args[event.probe.fields.indexOf("ip")] ?? null;
-    if (typeof ip === "string") return withoutCloneSuffix(ip.replace(/[+ ].*$/, ""));
     if (ip === null) return null;
-    const symbol = this.#symbols(event.source)?.locate(BigInt.asUintN(64, ip)).symbol ?? null;
-    return symbol === null ? null : withoutCloneSuffix(symbol);
+    const known = this.#callSites.get(ip);
+    if (known !== undefined && known.source === event.source) return known.name;
+    const symbol =
+      typeof ip === "string"
+        ? ip.replace(/[+ ].*$/, "")
+        : (this.#symbols(event.source)?.locate(BigInt.asUintN(64, ip)).symbol ?? null);
+    const name = symbol === null ? null : withoutCloneSuffix(symbol);
+    if (this.#callSites.size >= MAX_CALL_SITES) this.#callSites.clear();
+    this.#callSites.set(ip, { source: event.source, name });
+    return name;
   }
 }
 

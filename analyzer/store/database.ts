@@ -56,9 +56,10 @@ export function openAuditDatabase(path: string): Database {
   return database;
 }
 
-/** Adds indexes and views and marks the audit as whole. */
+/** Adds views, and what an audit that is kept needs to be searched, and marks the audit as whole. */
 export function completeAuditDatabase(database: Database): void {
-  database.exec(INDEXES);
+  const isKept = database.name !== "";
+  if (isKept) database.exec(INDEXES);
   database.exec(VIEWS);
   database.prepare("INSERT OR REPLACE INTO meta VALUES ('state', 'complete')").run();
 }

@@ -23,11 +23,14 @@ export class StoreRecorder implements Recorder {
   readonly #probes = new Map<Probe, number>();
   readonly #stacks = new Map<Stack, number>();
   readonly #tasks = new Map<string, number>();
+  /** By function. */
+  readonly #operations = new Map<string, (Pick<Operation, "effect" | "site" | "delta"> & { id: number })[]>();
+  #operationCount = 0;
   readonly #insertProbe: Statement;
   readonly #insertTask: Statement;
+  readonly #insertOperation: Statement;
   readonly #lateOutcome: Statement;
   #waiting: { operation: Operation; object: number }[] = [];
-  readonly #written = new WeakSet<Operation>();
   #sinceCommit = 0;
 
   constructor(database: Database, version: string) {
@@ -49,17 +52,7 @@ export class StoreRecorder implements Recorder {
       "a3",
       "more",
     ]);
-    this.#ledger = new RowWriter(database, "ledger", [
-      "event",
-      "object",
-      "effect",
-      "function",
-      "site",
-      "delta",
-      "refs",
-      "outcome",
-      "result",
-    ]);
+    this.#ledger = new RowWriter(database, "ledger", ["event", "object", "operation", "refs", "outcome", "result"]);
     this.#objects = new RowWriter(database, "objects", [
       "id",
       "class",
@@ -87,8 +80,9 @@ export class StoreRecorder implements Recorder {
     ]);
     this.#insertProbe = database.prepare("INSERT INTO probes VALUES (?,?,?,?,?,?,?,?,?)");
     this.#insertTask = database.prepare("INSERT INTO tasks VALUES (?,?)");
+    this.#insertOperation = database.prepare("INSERT INTO operations VALUES (?,?,?,?,?)");
     this.#lateOutcome = database.prepare(
-      "UPDATE ledger SET outcome = ?, result = ?, refs = ? WHERE event = ? AND object = ? AND effect = ?",
+      "UPDATE ledger SET outcome = ?, result = ?, refs = ? WHERE event = ? AND object = ? AND operation = ?",
     );
     database.prepare("INSERT INTO meta VALUES ('state', 'importing'), ('version', ?)").run(version);
     database.exec("BEGIN");
@@ -131,10 +125,11 @@ export class StoreRecorder implements Recorder {
   }
 
   updated(operation: Operation, object: KernelObject): void {
-    if (!this.#written.has(operation)) return;
+    if (this.#waiting.findLast((entry) => entry.operation === operation)) return;
     this.#ledger.flush();
     const refs = refsBefore(operation);
-    this.#lateOutcome.run(operation.outcome, operation.result, refs, operation.event.id, object.id, operation.effect);
+    const kind = this.#operation(operation);
+    this.#lateOutcome.run(operation.outcome, operation.result, refs, operation.event.id, object.id, kind);
   }
 
   unregistered(entry: Registration): void {
@@ -205,16 +200,24 @@ export class StoreRecorder implements Recorder {
     return id;
   }
 
+  /** The row that says what an operation is. */
+  #operation({ effect, function: name, site, delta }: Operation): number {
+    const sameFunction = this.#operations.get(name) ?? [];
+    for (const known of sameFunction) {
+      if (known.effect === effect && known.site === site && known.delta === delta) return known.id;
+    }
+    const id = ++this.#operationCount;
+    this.#operations.set(name, [...sameFunction, { id, effect, site, delta }]);
+    this.#insertOperation.run(id, effect, name, site ? 1 : 0, delta);
+    return id;
+  }
+
   #writeLedger(count: number): void {
     for (const { operation, object } of this.#waiting.splice(0, count)) {
-      this.#written.add(operation);
       this.#ledger.add(
         operation.event.id,
         object,
-        operation.effect,
-        operation.function,
-        operation.site ? 1 : 0,
-        operation.delta,
+        this.#operation(operation),
         refsBefore(operation),
         operation.outcome,
         operation.result,

@@ -112,14 +112,20 @@ CREATE TABLE objects (
   exact        INTEGER NOT NULL       -- 1: every value read fits the operations seen
 ) STRICT;
 
--- What was done to an object, in order.
-CREATE TABLE ledger (
-  event    INTEGER NOT NULL,          -- events.id
-  object   INTEGER NOT NULL,          -- objects.id
+-- What can be done to objects: the words for the ledger's rows.
+CREATE TABLE operations (
+  id       INTEGER PRIMARY KEY,
   effect   TEXT NOT NULL,
   function TEXT NOT NULL,
   site     INTEGER NOT NULL,          -- 1: an instruction inside the function
-  delta    INTEGER NOT NULL,
+  delta    INTEGER NOT NULL
+) STRICT;
+
+-- What was done to an object, in order; the view story has it in words.
+CREATE TABLE ledger (
+  event    INTEGER NOT NULL,          -- events.id
+  object   INTEGER NOT NULL,          -- objects.id
+  operation INTEGER NOT NULL,         -- operations.id
   refs     INTEGER,                   -- counter before the operation, as read
   outcome  TEXT NOT NULL,             -- 'done' | 'refused' | 'pending' | 'unknown'
   result   INTEGER
@@ -219,9 +225,9 @@ CREATE VIEW timeline AS
 
 -- Every operation on every object, with its task.
 CREATE VIEW story AS
-  SELECT o.class, o.label, o.id AS object, l.event, e.time_ns, e.cpu, e.tid, t.comm, l.function, l.effect, l.delta,
+  SELECT o.class, o.label, o.id AS object, l.event, e.time_ns, e.cpu, e.tid, t.comm, k.function, k.effect, k.delta,
          l.refs, l.result, l.outcome
-  FROM ledger l JOIN objects o ON o.id = l.object JOIN events e ON e.id = l.event JOIN tasks t ON t.id = e.task;
+  FROM ledger l JOIN operations k ON k.id = l.operation JOIN objects o ON o.id = l.object JOIN events e ON e.id = l.event JOIN tasks t ON t.id = e.task;
 
 -- Gets against puts by function: what does not come to nothing is where to look.
 CREATE VIEW balance AS

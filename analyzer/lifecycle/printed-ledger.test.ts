@@ -132,7 +132,7 @@ describe("references that are printed after each operation", () => {
       wl-100 [000] ..... 10.100000: module_get: kvm_amd call_site=kvm_dev_ioctl refcnt=6
       wl-100 [000] ..... 12.000000: module_get: vfio call_site=kvm_dev_ioctl refcnt=6`);
     expect(breaksOf(outcome.world)).toEqual(["5!6"]);
-    expect(coverageStates(outcome)["module"]).toBe("partial");
+    expect(coverageStates(outcome).module).toBe("partial");
   });
 
   it("WHEN the trace ends a moment after the difference THEN its record may have been next", async () => {

@@ -60,7 +60,7 @@ export class Registrations {
   readonly #tables = new Map<string, Map<bigint, Registration>>();
   readonly #generations = new Map<string, number>();
   /** Failed registers by owner, to know an unregister that follows them. */
-  readonly #failed: { operation: Operation; owner: Owner | null }[] = [];
+  #failed: { operation: Operation; owner: Owner | null }[] = [];
   /** Keys that an owner has registered with success. */
   readonly #successes = new Map<Owner, Set<string>>();
   #lastId = 0;
@@ -84,6 +84,7 @@ export class Registrations {
       return null;
     }
     if (before) before.end = "superseded";
+    this.#failed = this.#failed.filter((failure) => !isOf(failure, operation, owner));
     const name = `${operation.class.class}/${operation.key}`;
     const generation = (this.#generations.get(name) ?? 0) + 1;
     this.#generations.set(name, generation);
@@ -113,7 +114,10 @@ export class Registrations {
   refuse(operation: Operation, owner: Owner | null, others: readonly Owner[]): Refusal {
     const mistaken = operation.key === null ? null : this.live(operation.class, operation.key);
     // Taken in before its result was known.
-    if (mistaken?.registered === operation) this.#table(operation.class).delete(mistaken.key);
+    if (mistaken?.registered === operation) {
+      this.#table(operation.class).delete(mistaken.key);
+      if (owner) this.#successes.get(owner)?.delete(`${operation.class.class}/${operation.key}`);
+    }
     this.#failed.push({ operation, owner });
     if (this.#failed.length > 256) this.#failed.shift();
     const errors = (operation.class.table?.duplicate_errors ?? []).map((name) => -(ERRNO[name] ?? 0));
@@ -140,12 +144,7 @@ export class Registrations {
       entry.end = "unregistered";
       return entry;
     }
-    const failed = this.#failed.find(
-      (failure) =>
-        failure.operation.class === operation.class &&
-        failure.operation.key === operation.key &&
-        failure.owner === owner,
-    );
+    const failed = this.#failed.find((failure) => isOf(failure, operation, owner));
     return { operation, owner, failedBefore: failed?.operation ?? null, tableKnown };
   }
 
@@ -182,4 +181,14 @@ export class Registrations {
     }
     return table;
   }
+}
+
+/** Whether a failed register was for the same key and by the same owner. */
+function isOf(
+  failure: { operation: Operation; owner: Owner | null },
+  operation: Operation,
+  owner: Owner | null,
+): boolean {
+  const { class: entry, key } = failure.operation;
+  return entry === operation.class && key === operation.key && failure.owner === owner;
 }

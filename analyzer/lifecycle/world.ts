@@ -76,9 +76,10 @@ export class World {
 
   /** Takes what one event means; signals in order. */
   apply(event: AuditEvent, signals: readonly Signal[]): void {
-    this.#last = event;
     const first = signals[0];
-    this.owners.seen(event, first?.kind === "operation" ? first.operation.effect : null);
+    // What the end of the trace settles comes with its last event once more.
+    if (event !== this.#last) this.owners.seen(event, first?.kind === "operation" ? first.operation.effect : null);
+    this.#last = event;
     for (const signal of signals) {
       if (signal.kind === "operation") this.#operation(signal.operation);
       else if (signal.kind === "update") this.#update(signal.operation, signal.what);

@@ -74,14 +74,15 @@ export function describeObject(object: KernelObject): FindingObject {
   };
 }
 
-/** `kvm_device_ops type 4 (kvm_vfio_ops)` */
+/** `kvm_device_ops type 4 (kvm_vfio_ops)`; the key is null where only the register's return was recorded. */
 export function describeEntry(
   context: RuleContext,
   entry: ClassEntry,
-  key: bigint,
+  key: bigint | null,
   registered: Operation,
   generation: number,
 ): FindingObject {
+  if (key === null) return { label: `${entry.title} under an unknown key`, address: null, key: null, generation };
   const table = entry.table;
   const isPointer = table !== undefined && table.key === table.ops;
   const ops = registered.ops === null ? null : symbolAt(context, registered.event, registered.ops);

@@ -99,11 +99,10 @@ class DoubleRegistration implements RuleWatch {
     evidence: Evidence[],
     judgement: Judgement,
   ): Finding {
-    const key = operation.key ?? 0n;
     const object = describeEntry(
       this.#context,
       operation.class,
-      key,
+      operation.key,
       holder?.registered ?? operation,
       holder?.generation ?? 1,
     );

@@ -90,7 +90,7 @@ class IgnoredFailure implements RuleWatch {
       verdict: by.verdict,
       loweredBy: [],
       class: operation.class,
-      object: describeEntry(this.#context, operation.class, operation.key ?? 0n, operation, 1),
+      object: describeEntry(this.#context, operation.class, operation.key, operation, 1),
       title: `${caller} ignored that ${operation.function} failed with ${error}`,
       explanation: by.call
         ? `${operation.function}() returned ${error} and ${caller}() returned 0.`

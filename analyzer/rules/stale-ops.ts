@@ -136,7 +136,7 @@ class StaleOps implements RuleWatch {
     const context = this.#context;
     const object = entry
       ? describeRegistration(context, entry)
-      : describeEntry(context, operation.class, operation.key ?? 0n, operation, 1);
+      : describeEntry(context, operation.class, operation.key, operation, 1);
     const exit = this.#exitFunction(operation, owner);
     const evidence: Evidence[] = [];
     if (entry) evidence.push({ event: entry.registered.event, operation: entry.registered, note: "registered" });

@@ -92,7 +92,7 @@ class UnmatchedUnregister implements RuleWatch {
     const evidence: Evidence[] = [];
     if (failedBefore) evidence.push({ event: failedBefore.event, operation: failedBefore, note: "refused" });
     evidence.push({ event: operation.event, operation, note: "nothing there to unregister" });
-    const judgement = failedBefore ? PROVEN : this.#judgeTable(operation);
+    const judgement = failedBefore ? this.#judgeFailed(failedBefore, operation) : this.#judgeTable(operation);
     const variant = failedBefore ? "unreg-after-failed-reg" : "unreg-nomatch";
     const finding = this.#finding(operation, variant, evidence, judgement, 1);
     finding.title = `${finding.object.label} was unregistered without being registered`;
@@ -101,6 +101,12 @@ class UnmatchedUnregister implements RuleWatch {
       : "The table was seen since its module was loaded, and never had this key.";
     finding.sure = failedBefore ? "the register's return value" : "every register since the table exists was seen";
     return finding;
+  }
+
+  /** The register had failed; another one that succeeded may be among what was lost since. */
+  #judgeFailed(failed: Operation, operation: Operation): Judgement {
+    const loweredBy = lossesBetween(this.#context, failed.event.time, operation.event.time);
+    return loweredBy.length > 0 ? { verdict: "suspected", loweredBy } : PROVEN;
   }
 
   /**
@@ -133,7 +139,7 @@ class UnmatchedUnregister implements RuleWatch {
       verdict: judgement.verdict,
       loweredBy: judgement.loweredBy,
       class: operation.class,
-      object: describeEntry(this.#context, operation.class, operation.key ?? 0n, operation, generation),
+      object: describeEntry(this.#context, operation.class, operation.key, operation, generation),
       title: "",
       explanation: "",
       expected: "an unregister only of what this caller has registered with success",

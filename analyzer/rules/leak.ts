@@ -227,10 +227,9 @@ class Leak implements RuleWatch {
     return lives > 0 && broken === null && unread === null;
   }
 
-  /** Whether the end of such an object would be seen: by its destruction, or by a counter that is read. */
+  /** Whether the end of such an object would be seen: by its destruction, or by a counter that is read throughout. */
   #showsEnds(object: KernelObject): boolean {
-    if (functionsWith(object.class, "destroy").length > 0) return this.#recordsDestruction(object.class);
-    return isExact(object);
+    return isExact(object) || this.#recordsDestruction(object.class);
   }
 
   #recordsDestruction(entry: ClassEntry): boolean {

@@ -30,9 +30,10 @@ export interface Analysis {
  */
 export async function analyze(paths: readonly string[], options: AnalyzeOptions = {}): Promise<Analysis> {
   const audit: AuditOptions = { classes: null, ...options, catalog: options.catalog ?? defaultCatalog() };
-  const database = createAuditDatabase(options.db ?? null);
+  // First the traces: an audit that is there already is not given up for a name mistyped.
+  const readers = await openTraces(paths);
   try {
-    const readers = await openTraces(paths);
+    const database = createAuditDatabase(options.db ?? null);
     try {
       const recorder = new StoreRecorder(database, version());
       const outcome = await auditReaders(readers, audit, recorder);
@@ -40,12 +41,12 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
       // Names of addresses are looked up in the sources to the end.
       recorder.finish(outcome, exit, { call: (operation) => describeCall(symbolsOf(outcome), operation) });
       return { exit, view: new AuditView(database), database, close: () => database.close() };
-    } finally {
-      for (const reader of readers) reader.close();
+    } catch (error) {
+      database.close();
+      throw error;
     }
-  } catch (error) {
-    database.close();
-    throw error;
+  } finally {
+    for (const reader of readers) reader.close();
   }
 }
 

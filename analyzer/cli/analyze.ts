@@ -22,8 +22,8 @@ export function analyzeCommand(state: { exit: number }): Command {
     .option("--db <file>", "keep the audit in this SQLite database")
     .addOption(new Option("--format <name>", "form of the report").choices(Object.keys(REPORTS)).default("text"))
     .option("--output <file>", "write the report to a file instead of standard output")
-    .option("--class <names...>", "judge only these resource classes (ktally catalog list)")
-    .option("--catalog <files...>", "further catalog entries of your own")
+    .option("--class <names>", "judge only these resource classes (ktally catalog list): a,b or once each", collect)
+    .option("--catalog <file>", "a further catalog entry of your own; may be repeated", collect)
     .option("--allow-partial", "exit 0 although classes were only partly seen or a suspicion remains")
     .option("--quiet", "print nothing, leave only the exit code")
     .addHelpText("after", EXIT_CODES)
@@ -36,6 +36,11 @@ const EXIT_CODES = `
 Exit codes: 0 nothing found and all judged classes seen completely; 1 a bug (proven or derived); 2 wrong use or
 unreadable input; 125 a class was seen only in part, a suspicion remains, or nothing was judged (git bisect run
 skips on 125).`;
+
+/** An option that takes one value each time: it must not swallow the trace files behind it. */
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
 
 /** Analyzes and reports; returns the exit code. */
 export async function runAnalyze(files: readonly string[], options: Options): Promise<number> {

@@ -35,9 +35,10 @@ function writeOut(text: string): Promise<void> {
     const fail = (error: NodeJS.ErrnoException) => reject(error.code === "EPIPE" ? new PipeClosed() : error);
     process.stdout.once("error", fail);
     process.stdout.write(text, (error) => {
+      // After a failed write the stream emits the error, too: the listener has to be there still.
+      if (error) return fail(error);
       process.stdout.removeListener("error", fail);
-      if (error) fail(error);
-      else resolve();
+      resolve();
     });
   });
 }

@@ -1,5 +1,12 @@
 /** The report for people: the story first, the ids after. */
-import type { AuditView, CoverageView, EvidenceView, FindingView, SourceView } from "../store/audit-view.js";
+import type {
+  AuditView,
+  CoverageView,
+  EvidenceView,
+  FindingView,
+  ReasonView,
+  SourceView,
+} from "../store/audit-view.js";
 import { harmless } from "./harmless.js";
 import { type Style, styleFor } from "./style.js";
 
@@ -12,6 +19,7 @@ export interface TextOptions {
 /** Lines of one finding's story that are shown; the rest is in the database and in JSON. */
 const STORY_LINES = 12;
 const STACK_LINES = 8;
+const MOST_REASONS = 5;
 const LABEL = 12;
 
 export function textReport(audit: AuditView, options: TextOptions): string {
@@ -142,6 +150,14 @@ function nothingFound(coverage: readonly CoverageView[], style: Style): string[]
   return [style.strong(whole ? `No bug found in ${names}.` : `No bug found in what was seen of ${names}.`)];
 }
 
+/** Reasons in words; probes that never fired are named together. */
+function reasonLines(reasons: readonly ReasonView[]): string[] {
+  const silent = reasons.filter((reason) => reason.code === "probe-never-fired");
+  const others = reasons.filter((reason) => reason.code !== "probe-never-fired").map((reason) => reason.text);
+  if (silent.length === 0) return others;
+  return [...others, `${silent.map((reason) => reason.probe ?? reason.text).join(", ")} never fired`];
+}
+
 function footer(
   sources: readonly SourceView[],
   coverage: readonly CoverageView[],
@@ -152,15 +168,15 @@ function footer(
   for (const entry of coverage.filter((candidate) => candidate.state !== "absent")) {
     const count = entry.effects === 0 ? "" : `, ${entry.effects} operations`;
     lines.push(`  ${entry.class.padEnd(18)} ${style.state(entry.state)}${count}${entry.judged ? "" : ", not judged"}`);
-    for (const reason of entry.reasons.slice(0, 4)) {
-      lines.push(
-        ...wrap(harmless(reason.text), width - 23).map(
-          (line, index) => `${" ".repeat(19)}${index === 0 ? "· " : "  "}${style.faint(line)}`,
-        ),
-      );
+    const reasons = reasonLines(entry.reasons);
+    for (const text of reasons.slice(0, MOST_REASONS)) {
+      for (const [index, line] of wrap(harmless(text), width - 23).entries()) {
+        lines.push(`${" ".repeat(19)}${index === 0 ? "· " : "  "}${style.faint(line)}`);
+      }
     }
-    if (entry.reasons.length > 4)
-      lines.push(`${" ".repeat(19)}${style.faint(`· ${entry.reasons.length - 4} more reasons`)}`);
+    if (reasons.length > MOST_REASONS) {
+      lines.push(`${" ".repeat(19)}${style.faint(`· ${reasons.length - MOST_REASONS} more reasons`)}`);
+    }
   }
   const absent = coverage.filter((entry) => entry.state === "absent").map((entry) => entry.class);
   if (absent.length > 0) {
@@ -169,7 +185,7 @@ function footer(
   for (const source of sources) {
     const lost =
       source.lost.places === 0 ? "" : `, ${source.lost.known || "some"} lost in ${source.lost.places} places`;
-    const kernel = source.kernel === null ? "" : `, Linux ${source.kernel}`;
+    const kernel = source.kernel === null ? "" : `, Linux ${harmless(source.kernel)}`;
     lines.push(
       `  ${harmless(source.path)}: ${source.format}${kernel}, ${source.events} events, ${source.relevant} of them used${lost}`,
     );

@@ -1,5 +1,5 @@
 /** Opens and creates audit databases. */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import BetterSqlite, { type Database } from "better-sqlite3";
 import { APPLICATION_ID, INDEXES, SCHEMA, SCHEMA_VERSION, VIEWS } from "./schema.js";
 
@@ -81,6 +81,9 @@ function guard<T>(path: string, action: () => T): T {
     return action();
   } catch (error) {
     if (error instanceof BetterSqlite.SqliteError) {
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+        throw new UnusableDatabase(`${path}: is a directory; name a file in it`);
+      }
       throw new UnusableDatabase(`${path}: ${sentence(error.code, error.message)}`);
     }
     if (error instanceof TypeError && error.message.includes("directory")) {

@@ -17,9 +17,22 @@ export function runQuery(database: Database, sql: string): QueryResult {
     const statement = database.prepare(sql);
     if (!statement.reader || !statement.readonly) throw new UnusableDatabase("only statements that read are allowed");
     const columns = statement.columns().map((column) => column.name);
-    return { columns, rows: statement.safeIntegers().raw().iterate() as Iterable<unknown[]> };
+    return { columns, rows: rowsOf(statement.safeIntegers().raw().iterate() as Iterable<unknown[]>) };
   } catch (error) {
-    if (error instanceof UnusableDatabase) throw error;
-    throw new UnusableDatabase(`the SQL cannot be run: ${error instanceof Error ? error.message : String(error)}`);
+    throw asUnusable(error);
   }
+}
+
+/** Some mistakes show only while rows are made (an overflow, malformed JSON). */
+function* rowsOf(rows: Iterable<unknown[]>): Generator<unknown[]> {
+  try {
+    yield* rows;
+  } catch (error) {
+    throw asUnusable(error);
+  }
+}
+
+function asUnusable(error: unknown): UnusableDatabase {
+  if (error instanceof UnusableDatabase) return error;
+  return new UnusableDatabase(`the SQL cannot be run: ${error instanceof Error ? error.message : String(error)}`);
 }

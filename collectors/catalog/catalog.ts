@@ -52,12 +52,22 @@ export function loadCatalog(folder: string, more: readonly string[] = []): Catal
   const problems: string[] = [];
   const classes = new Map<string, ClassEntry>();
   for (const file of [...files, ...more]) {
-    const entry = parseClass(file, readFileSync(file, "utf8"), problems);
+    const text = readText(file, problems);
+    const entry = text === null ? null : parseClass(file, text, problems);
     if (entry !== null) classes.set(entry.class, entry);
   }
   if (problems.length === 0) checkReferences(classes, problems);
   if (problems.length > 0) throw new CatalogError(problems);
   return buildCatalog(classes);
+}
+
+function readText(file: string, problems: string[]): string | null {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    problems.push(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); name a catalog entry in YAML`);
+    return null;
+  }
 }
 
 /** Parses one class entry; problems are appended as `file:line:col: message`. */

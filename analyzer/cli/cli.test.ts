@@ -1,0 +1,210 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { RULES } from "../rules/index.js";
+import { buildProgram, type Ended, fixture, start } from "../testing/program.js";
+import { run } from "./program.js";
+
+const folder = mkdtempSync(join(tmpdir(), "ktally-cli-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const path = (name: string) => join(folder, name);
+function file(name: string, content: string | Buffer): string {
+  writeFileSync(path(name), content);
+  return path(name);
+}
+
+let main = "";
+beforeAll(() => {
+  main = buildProgram();
+});
+/** In this process: quicker, where nothing depends on pipes. */
+async function ktally(...args: string[]): Promise<Ended> {
+  const written = { stdout: "", stderr: "" };
+  const spies = (["stdout", "stderr"] as const).map((name) =>
+    vi.spyOn(process[name], "write").mockImplementation((chunk, ...rest) => {
+      written[name] += String(chunk);
+      const done = rest.find((value) => typeof value === "function") as (() => void) | undefined;
+      done?.();
+      return true;
+    }),
+  );
+  try {
+    return { code: await run(args), ...written };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+/** As a process of its own. */
+const program = (...args: string[]): Promise<Ended> => start(main, args);
+
+const BUG = fixture("seed0-stale-device-ops-6.1.dat.xz");
+const CLEAN = fixture("seq-get-after-zero-healthy.txt");
+
+/** One clear line on standard error, exit 2, nothing on standard output. */
+function expectRefusal(ended: Ended, message: RegExp): void {
+  expect(ended).toMatchObject({ code: 2, stdout: "" });
+  expect(ended.stderr).toMatch(message);
+  expect(ended.stderr.trimEnd().split("\n")).toHaveLength(1);
+  expect(ended.stderr).not.toMatch(/ {4}at |node:|this is a bug/);
+}
+
+describe("analyze ends with", () => {
+  it("1 when a bug is found, with the report on standard output", async () => {
+    const ended = await program("analyze", BUG);
+    expect(ended).toMatchObject({ code: 1, stderr: "" });
+    expect(ended.stdout).toMatch(/^1 bug/);
+  });
+
+  it("0 when all judged classes are clean", async () => {
+    expect(await ktally("analyze", "--class", "kvm", CLEAN)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^No bug found in kvm/),
+    });
+  });
+
+  it("125 when a class was only partly seen, and 0 where that is allowed", async () => {
+    const late = file(
+      "late.txt",
+      "wl-1 [000] ..... 10.000000: put: (kvm_put_kvm+0x0/0x80 [kvm]) kvm=0xffffca47c0409000 refs=4\n",
+    );
+    expect((await ktally("analyze", late)).code).toBe(125);
+    expect((await ktally("analyze", "--allow-partial", late)).code).toBe(0);
+    expect((await ktally("analyze", "--class", "vfio_group", "--allow-partial", late)).code).toBe(125);
+  });
+
+  it("its code and nothing else under --quiet", async () => {
+    expect(await ktally("analyze", "--quiet", BUG)).toEqual({ code: 1, stdout: "", stderr: "" });
+  });
+});
+
+describe("the classes to judge", () => {
+  it("do not swallow the trace behind them, by comma or once each", async () => {
+    for (const classes of [
+      ["--class", "kvm,kvm_core"],
+      ["--class", "kvm", "--class", "kvm_core"],
+    ]) {
+      const { stdout } = await ktally("analyze", ...classes, "--format", "json", BUG);
+      const judged = (JSON.parse(stdout).coverage as { class: string; judged: boolean }[]).filter(
+        (entry) => entry.judged,
+      );
+      expect(judged.map((entry) => entry.class)).toEqual(["kvm", "kvm_core"]);
+    }
+  });
+
+  it("must be known", async () => {
+    expectRefusal(await ktally("analyze", "--class", "nope", BUG), /^ktally: --class nope: there is no such class/);
+  });
+});
+
+describe("results go where the user wants them", () => {
+  it("--format json", async () => {
+    const ended = await ktally("analyze", "--format", "json", BUG);
+    expect(JSON.parse(ended.stdout)).toMatchObject({ schema: 1, exit: 1 });
+  });
+
+  it("--output FILE", async () => {
+    expect(await ktally("analyze", "--output", path("report.txt"), BUG)).toEqual({ code: 1, stdout: "", stderr: "" });
+    expect(readFileSync(path("report.txt"), "utf8")).toMatch(/^1 bug/);
+    expectRefusal(await ktally("analyze", "--output", path("none/x"), BUG), /cannot be written/);
+  });
+
+  it("--db FILE, then query", async () => {
+    expect((await ktally("analyze", "--quiet", "--db", path("a.db"), BUG)).code).toBe(1);
+    expect(await ktally("query", path("a.db"), "SELECT name, generation FROM modules WHERE name = 'kvm_amd'")).toEqual({
+      code: 0,
+      stdout: "name\tgeneration\nkvm_amd\t1\nkvm_amd\t2\n",
+      stderr: "",
+    });
+    const json = await ktally("query", "--json", path("a.db"), "SELECT first_ns, 9007199254740993 AS big FROM sources");
+    expect(JSON.parse(json.stdout)).toEqual({ first_ns: expect.any(Number), big: "9007199254740993" });
+    expectRefusal(await ktally("query", path("a.db"), "DROP TABLE events"), /only statements that read/);
+    expectRefusal(await ktally("query", path("none.db"), "SELECT 1"), /no such file/);
+  });
+
+  it("a closed pipe is no error", async () => {
+    const ended = await start(
+      main,
+      [
+        "query",
+        path("a.db"),
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) SELECT i, hex(zeroblob(50)) FROM n",
+      ],
+      { head: 100 },
+    );
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it("no colour where there is no terminal", async () => {
+    expect((await program("analyze", BUG)).stdout).not.toMatch(/\u001b/);
+  });
+});
+
+describe("input", () => {
+  it("may come from standard input", async () => {
+    const ended = await start(main, ["analyze", "--class", "kvm", "-"], { input: readFileSync(CLEAN) });
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+    expect((await start(main, ["analyze", "--quiet", "-"], { input: readFileSync(BUG) })).code).toBe(1);
+  });
+
+  it.each([
+    ["a missing file", () => path("missing.dat"), /missing\.dat: there is no such file/],
+    ["an empty file", () => file("empty", ""), /is empty/],
+    ["a directory", () => folder, /is a directory/],
+    ["what is no trace", () => file("notes.md", "# Notes\n\nnothing here\n"), /format is not known/],
+    ["a header without events", () => file("cut.dat", readFileSync(BUG).subarray(0, 600)), /cut\.dat: /],
+  ])("that is %s is told in one line", async (_, make, message) => {
+    expectRefusal(await program("analyze", make()), message);
+  });
+
+  it("with a name that would write on the terminal is shown harmlessly", async () => {
+    expectRefusal(await ktally("analyze", path("\u001b[2Jx")), /\\e\[2Jx: there is no such file/);
+  });
+});
+
+describe("wrong use", () => {
+  it.each([
+    [[], /Usage: ktally/],
+    [["nothing"], /unknown command 'nothing'/],
+    [["analyze"], /missing required argument 'file'/],
+    [["analyze", "--format", "xml", "x"], /Allowed choices are json, text/],
+    [["analyze", "--nothing", "x"], /unknown option '--nothing'/],
+    [["explain", "nothing"], /there is no rule nothing/],
+    [["catalog", "show", "nothing"], /there is no class nothing/],
+    [["analyze", "--catalog", "/nothing.yaml", "x"], /nothing\.yaml: cannot be read/],
+    [["catalog", "check", "/nothing.yaml"], /nothing\.yaml: cannot be read/],
+  ])("%j", async (args, message) => {
+    const ended = await ktally(...args);
+    expect(ended).toMatchObject({ code: 2, stdout: "" });
+    expect(ended.stderr).toMatch(message);
+    expect(ended.stderr).not.toMatch(/this is a bug/);
+  });
+});
+
+describe("what ktally knows", () => {
+  it("explain lists every rule, and prints the page of each", async () => {
+    const { stdout } = await ktally("explain");
+    for (const { meta } of RULES) expect(stdout).toContain(`${meta.id} `);
+    for (const { meta } of RULES) {
+      const page = await ktally("explain", meta.id);
+      expect(page).toMatchObject({ code: 0, stderr: "" });
+      expect(page.stdout).toMatch(new RegExp(`^${meta.id}: `));
+      expect(page.stdout).toContain("Not accused:");
+    }
+  });
+
+  it("catalog lists, shows and checks", async () => {
+    expect((await ktally("catalog", "list")).stdout).toMatch(/^kvm +virtual machine$/m);
+    expect((await ktally("catalog", "show", "kvm_core")).stdout).toContain("class: kvm_core");
+    const broken = file("broken.yaml", "class: a\ntitle: A\nkind: thing\n");
+    expect((await ktally("catalog", "check", broken)).stderr).toContain("broken.yaml:3:1: kind: Invalid option");
+    const fine = file("fine.yaml", "class: a\ntitle: A\nkind: object\n");
+    expect(await ktally("catalog", "check", fine)).toMatchObject({ code: 0 });
+  });
+
+  it("formats, --version, --help", async () => {
+    expect((await ktally("formats")).stdout).toContain("trace.dat");
+    expect((await ktally("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await ktally("--help")).toMatchObject({ code: 0, stderr: "" });
+  });
+});

@@ -1,0 +1,122 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { analyze } from "../index.js";
+import { fixture } from "../testing/program.js";
+import { drawn } from "../testing/text.js";
+import { harmless } from "./harmless.js";
+import { REPORTS } from "./index.js";
+import { auditJson, auditJsonSchema } from "./json-model.js";
+
+const folder = mkdtempSync(join(tmpdir(), "ktally-report-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function reportOf(path: string, name: string, width: number | null = null, color = false): Promise<string> {
+  const analysis = await analyze([path]);
+  try {
+    const report = REPORTS[name]?.(analysis.view, { color, width }) ?? "";
+    return typeof report === "string" ? report : [...report].join("");
+  } finally {
+    analysis.close();
+  }
+}
+
+const SEED = fixture("seed0-stale-device-ops-6.1.dat.xz");
+const texts = readdirSync(fixture(".")).filter((name) => /^seq-.*\.txt$/.test(name));
+
+/** What a hostile task may be called: 15 bytes that move the cursor, end the line or turn the text around. */
+const HOSTILE = [
+  "\u001b[2J\u001b]0;x\u0007",
+  "\u009b31m",
+  "a\"b'c<d>&",
+  "a\u202eb\u2066",
+  "a b-c",
+  "\u007f\u0008\u0008",
+];
+function hostileTrace(name: string): string {
+  return drawn(`
+    ${name}-115 [000] ..... 10.000000: kvm_init: (kvm_init+0x0/0x3e0 [kvm])
+    ${name}-115 [000] ..... 10.100000: regops: (kvm_register_device_ops+0x0/0x40 [kvm]) ops=0xffffffffc054a6a0 type=4
+    ${name}-115 [000] ..... 10.100100: regops_ret: (kvm_init+0x31c/0x3e0 [kvm] <- kvm_register_device_ops) ret=-17
+    ${name}-115 [000] ..... 10.200000: kvm_init_ret: (svm_init+0x2b/0x1000 [kvm_amd] <- kvm_init) ret=-17`);
+}
+// Everything below the space but the line end, DEL, C1, and what turns the direction of text.
+const ACTIVE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/;
+
+describe("the text report", () => {
+  it("tells the story of the bundled recording", async () => {
+    const text = await reportOf(SEED, "text");
+    expect(text).toMatch(/^1 bug {3}kvm_device_ops type 4 .* stayed registered after kvm_exit +stale-ops · proven\n/);
+    const story = [...text.matchAll(/^ +\d+\.\d{6} {2}\S+ \d+ +(\S+)\(.*?\)( = \S+)?/gm)].map(
+      (match) => `${match[1]}${match[2] ?? ""}`,
+    );
+    expect(story).toEqual(["kvm_register_device_ops = 0", "kvm_exit", "kvm_register_device_ops = -EEXIST"]);
+    for (const label of ["to blame", "sure", "fixed by", "seen"]) expect(text).toContain(`\n  ${label} `);
+    expect(text).not.toMatch(ACTIVE);
+  });
+
+  it("keeps its sentences within an 80-column terminal", async () => {
+    const text = await reportOf(SEED, "text", 80);
+    const [, ...lines] = text.split("\n");
+    // The title is one line, and so is each event; the rest is wrapped.
+    const long = lines.filter((line) => line.length > 80 && !/^ {2,}\d+\.\d{6} /.test(line) && !line.includes(SEED));
+    expect(long).toEqual([]);
+  });
+
+  it("is the same without its colours", async () => {
+    const plain = await reportOf(SEED, "text", 100);
+    const colored = await reportOf(SEED, "text", 100, true);
+    expect(colored).not.toBe(plain);
+    expect(colored.replace(/\u001b\[\d+m/g, "")).toBe(plain);
+  });
+
+  it.each(HOSTILE)("shows the task name %j without obeying it", async (name) => {
+    const path = join(folder, "hostile.txt");
+    writeFileSync(path, hostileTrace(name));
+    const text = await reportOf(path, "text");
+    expect(text).not.toMatch(ACTIVE);
+    expect(text).toContain("stale-ops · proven");
+  });
+});
+
+describe("harmless text", () => {
+  it.each([
+    ["plain", "plain"],
+    ["\u001b[31m", "\\e[31m"],
+    ["a\nb\r\tc", "a\\nb\\r\\tc"],
+    ["\u0000\u007f\u009b", "\\x00\\x7f\\x9b"],
+    ["a\u202eb", "a\\u202eb"],
+    ["ünïcode 漢字 🙂", "ünïcode 漢字 🙂"],
+  ])("%j", (text, expected) => {
+    expect(harmless(text)).toBe(expected);
+  });
+});
+
+describe("the JSON report", () => {
+  it.each([...texts, "seed0-stale-device-ops-6.1.dat.xz"])("of %s is what its schema says", async (name) => {
+    const json = auditJson.parse(JSON.parse(await reportOf(fixture(name), "json")));
+    const ids = new Set(json.findings.map((finding) => finding.id));
+    expect(json.findings.every((finding) => finding.consequence_of === null || ids.has(finding.consequence_of))).toBe(
+      true,
+    );
+    // Judged by the same numbers.
+    const bug = json.findings.some((finding) => finding.level === "error" && finding.verdict !== "suspected");
+    expect(json.exit === 1).toBe(bug);
+  });
+
+  it("keeps a hostile name as it was recorded", async () => {
+    const name = 'a\u001b[31m"b';
+    const path = join(folder, "hostile-json.txt");
+    writeFileSync(path, hostileTrace(name));
+    const json = auditJson.parse(JSON.parse(await reportOf(path, "json")));
+    expect(json.findings[0]?.events[0]?.comm).toBe(name);
+  });
+
+  it("is published with its schema, which KTALLY_BLESS=1 renews", () => {
+    const file = new URL("audit.schema.json", import.meta.url);
+    const schema = auditJsonSchema();
+    if (process.env.KTALLY_BLESS) writeFileSync(file, `${JSON.stringify(schema, null, 2)}\n`);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(schema);
+  });
+});

@@ -10,6 +10,7 @@ import { readTimeline } from "./import/timeline.js";
 import {
   type CodeLocation,
   type Probe,
+  type ProbeKind,
   type SourceFacts,
   type SymbolTable,
   type TraceReader,
@@ -82,8 +83,9 @@ export async function auditReaders(
     decoder,
     gaps: world.gaps,
     symbols,
-    neverFired: (functions) => namedAfter(sources, functions),
+    neverFired: (functions, kind = "kprobe") => namedAfter(sources, functions, kind),
     lastSeen: (tid, cpu) => seen.at(tid, cpu),
+    lastOf: (tid) => seen.of(tid),
     end: () => sources.reduce((latest, facts) => lastOf(facts, latest), end),
   };
   const watches = watchAll(context);
@@ -167,10 +169,10 @@ function wantsOf(decoder: Decoder, locations: Map<string, CodeLocation>, facts: 
   };
 }
 
-function namedAfter(sources: readonly SourceFacts[], functions: readonly string[]): string[] {
+function namedAfter(sources: readonly SourceFacts[], functions: readonly string[], wanted: ProbeKind): string[] {
   return sources.flatMap((facts) =>
     facts.listed
-      .filter(({ fired, kind, name }) => !fired && kind === "kprobe" && functions.some((known) => name.includes(known)))
+      .filter(({ fired, kind, name }) => !fired && kind === wanted && functions.some((known) => name.includes(known)))
       .map(({ name }) => name),
   );
 }
@@ -184,13 +186,19 @@ function lastOf(facts: SourceFacts, latest: bigint): bigint {
 /** When each task was last seen on each CPU. */
 class LastSeen {
   readonly #times = new Map<number, Map<number, bigint>>();
+  readonly #events = new Map<number, AuditEvent>();
   event: AuditEvent | null = null;
 
   note(event: AuditEvent): void {
     this.event = event;
+    this.#events.set(event.tid, event);
     const cpus = this.#times.get(event.tid);
     if (cpus) cpus.set(event.cpu, event.time);
     else this.#times.set(event.tid, new Map([[event.cpu, event.time]]));
+  }
+
+  of(tid: number): AuditEvent | null {
+    return this.#events.get(tid) ?? null;
   }
 
   at(tid: number, cpu: number): bigint | null {

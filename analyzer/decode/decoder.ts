@@ -4,7 +4,16 @@ import type { ClassEntry, Condition, Effect, EffectEntry } from "../../collector
 import type { Probe, Stack, SymbolTable, TraceEvent } from "../import/trace-event.js";
 import { Calls, contextKey } from "./calls.js";
 import { type Interpretation, interpret, isPointerLike, withoutCloneSuffix } from "./interpret.js";
-import type { AuditEvent, Call, CounterRead, ObjectKey, Operation, Outcome, Signal } from "./operation.js";
+import {
+  type AuditEvent,
+  type Call,
+  type CounterRead,
+  isAside,
+  type ObjectKey,
+  type Operation,
+  type Outcome,
+  type Signal,
+} from "./operation.js";
 
 /** More distinct stacks than a recording of these classes has; bounds memory on hostile input. */
 const MAX_STACKS = 4096;
@@ -161,7 +170,13 @@ export class Decoder {
           key: parameterOf(effect.key, meaning.function, parameters),
           ops: parameterOf(effect.ops, meaning.function, parameters),
           holder: effect.holder ?? null,
-          read: entry.counter && isReadAtOnce(effect) ? readCounter(event, meaning) : null,
+          count: effect.count ?? null,
+          target: parameterOf(effect.target, meaning.function, parameters),
+          read: isAside(effect)
+            ? readCount(event, entry, effect)
+            : entry.counter && isReadAtOnce(effect)
+              ? readCounter(event, meaning)
+              : null,
           outcome: conditional ? "pending" : "done",
           refusal: spec.refusal ?? null,
           call,
@@ -204,6 +219,7 @@ export class Decoder {
         const operation = makeOperation(entry, effect.effect, event, known.name, {
           object: fromReturn && value !== null && value !== 0n && !isErrorPointer(value) ? asAddress(value) : null,
           holder: effect.holder ?? null,
+          count: effect.count ?? null,
           outcome: outcomeOf(effect.when ?? null, value, result),
           refusal: spec.refusal ?? null,
           call,
@@ -338,6 +354,8 @@ function makeOperation(
     key: null,
     ops: null,
     holder: null,
+    count: null,
+    target: null,
     delta: DELTA[effect] ?? 0,
     read: null,
     outcome: "done",
@@ -409,6 +427,14 @@ function readCounter(event: TraceEvent, meaning: Extract<Interpretation, { role:
   // A guessed counter that holds a pointer is some other register.
   if (counter.guess && (value < -1n || value > 0xffffn)) return null;
   return { value: asInt(value), when: "before", guess: counter.guess };
+}
+
+/** The value of a plain count, where a field bears its name. */
+function readCount(event: TraceEvent, entry: ClassEntry, { count }: EffectEntry): CounterRead | null {
+  if (count === undefined) return null;
+  const names = [count, ...(entry.counts[count]?.names ?? [])];
+  const value = event.args[event.probe.fields.findIndex((field) => names.includes(field))] ?? null;
+  return typeof value === "bigint" ? { value: asInt(value), when: "before", guess: false } : null;
 }
 
 interface SiteValues {

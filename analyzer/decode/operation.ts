@@ -1,6 +1,6 @@
 /** What an event means: the words between decoding and the lifecycle core. */
 import type { CataloguedFunction } from "../../collectors/catalog/catalog.js";
-import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
+import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Address, Nanoseconds, Probe, TraceEvent } from "../import/trace-event.js";
 
 /** A TraceEvent with its place in the audit. */
@@ -51,6 +51,10 @@ export interface Operation {
   key: bigint | null;
   ops: Address | null;
   holder: string | null;
+  /** Plain count that is changed, one of the class's `counts`. */
+  count: string | null;
+  /** Object that a pointer is set to, without a reference. */
+  target: Address | null;
   /** Change of the counter: 1, -1, or 0 where the effect does not count. */
   delta: number;
   read: CounterRead | null;
@@ -61,6 +65,11 @@ export interface Operation {
   /** Function that a tracepoint names as its caller (`call_site=`). */
   callSite: string | null;
   call: Call | null;
+}
+
+/** What is no part of an object's references, and so of its life: plain counts and uncounted pointers. */
+export function isAside({ count, effect }: Pick<EffectEntry, "count" | "effect"> | Operation): boolean {
+  return (count ?? null) !== null || effect === "link" || effect === "unlink";
 }
 
 /** A call of a catalogued function by one task, from entry to return as far as both are seen. */

@@ -3,10 +3,10 @@
  * recording, never about the kernel: it lowers verdicts and is told, it accuses nobody.
  */
 import { type Catalog, parsePrototype } from "../../collectors/catalog/catalog.js";
-import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
+import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Decoder, ProbeUse } from "../decode/decoder.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
-import type { AuditEvent, Operation } from "../decode/operation.js";
+import { type AuditEvent, isAside, type Operation } from "../decode/operation.js";
 import type { Gap, SourceFacts } from "../import/trace-event.js";
 import type { KernelObject } from "./objects.js";
 import { isTableEffect, type Observer, type World } from "./world.js";
@@ -69,7 +69,7 @@ export class CoverageObserver implements Observer {
 
   /** Every decoded operation passes here, those without a known object included. */
   decoded(operation: Operation): void {
-    if (operation.holder !== null || isTableEffect(operation) || operation.class.kind === "instance") {
+    if (isOutsideLives(operation)) {
       this.count(operation);
     } else if (operation.object === null) {
       this.count(operation);
@@ -81,7 +81,7 @@ export class CoverageObserver implements Observer {
 
   /** A call's outcome became known, or is given up. */
   outcome(operation: Operation): void {
-    if (operation.holder !== null) return;
+    if (operation.holder !== null || isAside(operation)) return;
     const calls = this.#unknownResults.get(operation.class.class) ?? new Set();
     if (operation.outcome !== "unknown") calls.delete(operation);
     else if (calls.size < MAX_UNKNOWN) calls.add(operation);
@@ -274,10 +274,7 @@ function probeReasons(entry: ClassEntry, input: CoverageInput, uses: readonly Pr
   }
   const present = (name: string) => input.sources.some((source) => source.symbols?.has(name) !== false);
   const missing = Object.entries(entry.functions)
-    .filter(
-      ([name, spec]) =>
-        !probed.has(name) && spec.effects.some((effect) => effect.holder === undefined) && present(name),
-    )
+    .filter(([name, spec]) => !probed.has(name) && spec.effects.some(showsLife) && present(name))
     .map(([name]) => name);
   const reasons: Reason[] = [...neverFired(entry, input)];
   if (missing.length > 0) {
@@ -287,6 +284,16 @@ function probeReasons(entry: ClassEntry, input: CoverageInput, uses: readonly Pr
   }
   reasons.push(...unknownFunctions(uses));
   return reasons;
+}
+
+/** Effects that a class cannot be complete without: holders stand in for references, what is aside is extra. */
+function showsLife(effect: EffectEntry): boolean {
+  return effect.holder === undefined && !isAside(effect);
+}
+
+function isOutsideLives(operation: Operation): boolean {
+  const { holder, class: entry } = operation;
+  return holder !== null || isTableEffect(operation) || isAside(operation) || entry.kind === "instance";
 }
 
 function unknownFunctions(uses: readonly ProbeUse[]): Reason[] {
@@ -305,7 +312,7 @@ function unknownFunctions(uses: readonly ProbeUse[]): Reason[] {
  */
 function neverFired(entry: ClassEntry, input: CoverageInput): Reason[] {
   const functions = Object.entries(entry.functions)
-    .filter(([, spec]) => spec.effects.some((effect) => effect.holder === undefined))
+    .filter(([, spec]) => spec.effects.some(showsLife))
     .map(([name, spec]) => ({
       name,
       parameters: parsePrototype(spec.prototype).parameters.map(({ name: word }) => word),

@@ -4,7 +4,7 @@
  */
 import type { Catalog } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import type { AuditEvent, Call, Operation, Signal } from "../decode/operation.js";
+import { type AuditEvent, type Call, isAside, type Operation, type Signal } from "../decode/operation.js";
 import type { CodeLocation, Gap, SymbolTable } from "../import/trace-event.js";
 import type { LedgerStep } from "./ledger.js";
 import { type KernelObject, ObjectTracker } from "./objects.js";
@@ -39,6 +39,8 @@ export interface Observer {
   homeGone?(entry: Registration): void;
   /** A holder of a class's references was opened or closed (`operation.holder`). */
   holder?(operation: Operation): void;
+  /** A plain count or an uncounted pointer is changed; where a result decides, it is not known yet. */
+  aside?(operation: Operation): void;
   returned?(call: Call, result: number | null): void;
 }
 
@@ -112,6 +114,10 @@ export class World {
 
   #operation(operation: Operation): void {
     const { class: entry, effect } = operation;
+    if (isAside(operation)) {
+      for (const observer of this.#observers) observer.aside?.(operation);
+      return;
+    }
     if (operation.holder !== null) {
       if (operation.outcome === "pending") this.#pendingHolders.add(operation);
       else for (const observer of this.#observers) observer.holder?.(operation);
@@ -157,6 +163,7 @@ export class World {
   }
 
   #update(operation: Operation, what: "outcome" | "read"): void {
+    if (isAside(operation)) return;
     if (operation.holder !== null) {
       if (this.#pendingHolders.delete(operation)) {
         for (const observer of this.#observers) observer.holder?.(operation);

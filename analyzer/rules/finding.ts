@@ -12,6 +12,7 @@ export const RULE_IDS = [
   "double-registration",
   "unmatched-unregister",
   "ignored-failure",
+  "unregister-stuck",
 ] as const;
 export type RuleId = (typeof RULE_IDS)[number];
 

@@ -7,6 +7,7 @@ import { leak } from "./leak.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { staleOps } from "./stale-ops.js";
 import { unmatchedUnregister } from "./unmatched-unregister.js";
+import { unregisterStuck } from "./unregister-stuck.js";
 import { useAfterRelease } from "./use-after-release.js";
 
 /** In the order in which causes precede consequences: an earlier rule's finding explains a later one's. */
@@ -18,6 +19,7 @@ export const RULES: readonly Rule[] = [
   useAfterRelease,
   extraPut,
   leak,
+  unregisterStuck,
 ];
 
 export function ruleById(id: string): Rule | undefined {

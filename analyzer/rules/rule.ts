@@ -1,5 +1,6 @@
 /** What a rule is: data that says what it means, and a watch over the lifecycles of one audit. */
 import type { Decoder } from "../decode/decoder.js";
+import type { AuditEvent } from "../decode/operation.js";
 import type { Gap, SymbolTable } from "../import/trace-event.js";
 import type { Observer, World } from "../lifecycle/world.js";
 import type { Finding, RuleId } from "./finding.js";
@@ -18,10 +19,12 @@ export interface RuleContext {
   decoder: Decoder;
   gaps: readonly Gap[];
   symbols(source: number): SymbolTable | null;
-  /** Names of kprobes that a source lists, that never fired, and that bear one of these functions in their name. */
-  neverFired(functions: readonly string[]): string[];
+  /** Names of probes that a source lists, that never fired, and that bear one of these functions in their name. */
+  neverFired(functions: readonly string[], kind?: "kprobe" | "kretprobe"): string[];
   /** When a task was seen last on a CPU, by wanted events; null if never. */
   lastSeen(tid: number, cpu: number): bigint | null;
+  /** The last wanted event of a task; null if there is none. */
+  lastOf(tid: number): AuditEvent | null;
   /** Time of the last record of the audit; call when it is over. */
   end(): bigint;
 }

@@ -37,6 +37,10 @@ const effect = z.strictObject({
   ops: identifier.optional(),
   /** What owns the reference, for `open` and `close`. */
   holder: z.string().optional(),
+  /** Plain count (one of `counts`) that the effect changes, in place of the reference counter. */
+  count: identifier.optional(),
+  /** Argument with the object that a `link` points to, uncounted; NULL clears the pointer. */
+  target: identifier.optional(),
   when: z.enum(CONDITIONS).optional(),
   /** `return`: the effect is complete only when the function returns. Implied by `when`. */
   at: z.enum(["entry", "return"]).optional(),
@@ -49,7 +53,9 @@ const functionEntry = z.strictObject({
   inlined: z.string().optional(),
   /** Whose fault a refusal is (design, section 8.3). */
   refusal: z.enum(["kernel", "caller"]).optional(),
-  effects: z.array(effect).min(1),
+  /** Set when it waits until nobody holds the object any more. */
+  blocks: z.boolean().optional(),
+  effects: z.array(effect).default([]),
 });
 
 const tracepointEntry = z.strictObject({
@@ -94,6 +100,17 @@ export const classSchema = z.strictObject({
       unused: z.number().int(),
     })
     .optional(),
+  /** Counts of the object that are no reference counters, by the name of their field. */
+  counts: z
+    .record(
+      identifier,
+      z.strictObject({
+        title: z.string(),
+        /** Field names by which recordings call its value, besides its own. */
+        names: z.array(identifier).default([]),
+      }),
+    )
+    .default({}),
   table: z
     .strictObject({
       key: identifier,

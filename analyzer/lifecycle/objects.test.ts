@@ -135,3 +135,16 @@ describe("a long life", () => {
     expect(vm?.ledger?.breaks).toEqual([]);
   });
 });
+
+describe("a trace with many objects", () => {
+  it("forgets those that were destroyed long ago, but not how many lives there were at their address", async () => {
+    const others = Array.from({ length: 4200 }, (_, index) =>
+      life(11 + index).replaceAll(A, `kvm=0xffffca47d${index.toString(16).padStart(4, "0")}000`),
+    );
+    const text = life(10) + others.join("\n");
+    const before = await worldAfter(text);
+    expect([...before.objects.all()]).toHaveLength(4096);
+    const after = await worldAfter(text + life(9000));
+    expect(lives(after).at(-1)).toBe("kvm #2 destroyed");
+  });
+});

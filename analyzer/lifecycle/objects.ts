@@ -39,6 +39,8 @@ export interface KernelObject {
 }
 
 const HISTORY = 64;
+/** Destroyed objects that are remembered for late uses: memory stays bounded however long the trace is. */
+const MAX_DEAD = 4096;
 
 /** What an operation did to the object it is about. */
 export interface Applied {
@@ -71,7 +73,17 @@ export interface LivesSummary {
 export class ObjectTracker {
   readonly #summaries = new Map<string, LivesSummary>();
   readonly #byClass = new Map<string, Map<ObjectKey, KernelObject>>();
+  /** Destroyed objects, in the order of their end. */
+  readonly #dead = new Set<KernelObject>();
+  /** Lives at the keys of objects that are forgotten. */
+  readonly #pastLives = new Map<string, Map<ObjectKey, number>>();
+  readonly #onForget: (object: KernelObject) => void;
   #lastId = 0;
+
+  /** `onForget` is told of objects destroyed long ago, before they are dropped. */
+  constructor(onForget: (object: KernelObject) => void = () => {}) {
+    this.#onForget = onForget;
+  }
 
   /** The present or last life at a key. */
   find(entry: ClassEntry, key: ObjectKey): KernelObject | undefined {
@@ -138,14 +150,16 @@ export class ObjectTracker {
       known?.ledger?.settle(operation.event);
       if (known?.state === "alive") known.state = "replaced";
       if (known) this.#summarise(known);
-      const object = this.#begin(operation, key, (known?.generation ?? 0) + 1, losses);
+      const object = this.#begin(operation, key, this.#livesAt(operation.class, key) + 1, losses);
       objects.set(key, object);
+      if (known) this.#dead.delete(known);
+      if (object.state === "destroyed") this.#bury(object);
       const step = counts(operation) ? (object.ledger?.take(operation) ?? null) : null;
       return { object, step, began: true, before: known ?? null, afterDestroy: false };
     }
     const wasDestroyed = known.state === "destroyed";
     remember(known, operation);
-    if (operation.effect === "destroy" && operation.outcome === "done") markDestroyed(known, operation);
+    if (operation.effect === "destroy" && operation.outcome === "done") this.#destroy(known, operation);
     const step = counts(operation) ? (known.ledger?.take(operation) ?? null) : null;
     return { object: known, step, began: false, before: null, afterDestroy: wasDestroyed };
   }
@@ -156,10 +170,38 @@ export class ObjectTracker {
     if (!object?.history.includes(operation)) return null;
     if (what === "read") object.ledger?.refine(operation);
     else object.ledger?.resolve(operation);
-    if (operation.outcome === "done" && operation.effect === "destroy") markDestroyed(object, operation);
+    if (operation.outcome === "done" && operation.effect === "destroy") this.#destroy(object, operation);
     // It had been touched before its creator returned with an error: nothing is there any more.
-    if (operation.outcome === "refused" && object.created === operation) markDestroyed(object, operation);
+    if (operation.outcome === "refused" && object.created === operation) this.#destroy(object, operation);
     return object;
+  }
+
+  #destroy(object: KernelObject, operation: Operation): void {
+    object.state = "destroyed";
+    object.destroyed ??= operation;
+    this.#bury(object);
+  }
+
+  #bury(object: KernelObject): void {
+    this.#dead.add(object);
+    if (this.#dead.size <= MAX_DEAD) return;
+    const [oldest] = this.#dead;
+    if (oldest) this.#forget(oldest);
+  }
+
+  #forget(object: KernelObject): void {
+    this.#dead.delete(object);
+    const name = object.class.class;
+    const lives = this.#pastLives.get(name) ?? new Map<ObjectKey, number>();
+    this.#pastLives.set(name, lives.set(object.key, object.generation));
+    this.#byClass.get(name)?.delete(object.key);
+    object.ledger?.settle(null);
+    this.#summarise(object);
+    this.#onForget(object);
+  }
+
+  #livesAt(entry: ClassEntry, key: ObjectKey): number {
+    return this.find(entry, key)?.generation ?? this.#pastLives.get(entry.class)?.get(key) ?? 0;
   }
 
   #objectsOf(entry: ClassEntry): Map<ObjectKey, KernelObject> {
@@ -242,11 +284,6 @@ function isPhaseOf(known: KernelObject, operation: Operation): boolean {
   return known.history.every(
     (earlier) => earlier.effect !== "destroy" || earlier.function !== operation.function || earlier === operation,
   );
-}
-
-function markDestroyed(object: KernelObject, operation: Operation): void {
-  object.state = "destroyed";
-  object.destroyed ??= operation;
 }
 
 function remember(object: KernelObject, operation: Operation): void {

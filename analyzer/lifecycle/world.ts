@@ -30,6 +30,8 @@ export interface Observer {
   updated?(operation: Operation, object: KernelObject, what: "outcome" | "read"): void;
   /** A life began; the one before at its key, if any, is over (destroyed, or replaced without its end being seen). */
   began?(object: KernelObject, before: KernelObject | null): void;
+  /** An object destroyed long ago is dropped: no more will be told of it. */
+  forgotten?(object: KernelObject): void;
   registered?(entry: Registration, before: Registration | null): void;
   refused?(refusal: Refusal): void;
   unregistered?(entry: Registration): void;
@@ -45,7 +47,9 @@ export interface Observer {
 }
 
 export class World {
-  readonly objects = new ObjectTracker();
+  readonly objects = new ObjectTracker((object) => {
+    for (const observer of this.#observers) observer.forgotten?.(object);
+  });
   readonly registrations = new Registrations();
   readonly owners: Owners;
   readonly gaps: Gap[] = [];

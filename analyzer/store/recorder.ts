@@ -119,6 +119,10 @@ export class StoreRecorder implements Recorder {
     if (before) this.#object(before);
   }
 
+  forgotten(object: KernelObject): void {
+    this.#object(object);
+  }
+
   operation(operation: Operation, object: KernelObject): void {
     this.#waiting.push({ operation, object: object.id });
     if (this.#waiting.length >= 2 * LEDGER_DELAY) this.#writeLedger(LEDGER_DELAY);

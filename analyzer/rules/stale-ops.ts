@@ -171,7 +171,9 @@ class StaleOps implements RuleWatch {
     const comm = end?.event.comm ?? "";
     const task = comm === "" ? null : `${comm} (${end?.event.tid})`;
     if (end && end.class.kind === "instance" && end.effect === "destroy") {
-      return { function: end.function, after: end.function, context: task === null ? null : `run by ${task}` };
+      const module = owner?.module?.ended ? owner.module.name : null;
+      const context = module === null ? `run by ${task}` : `while ${comm} unloads ${module}`;
+      return { function: end.function, after: end.function, context: task === null ? null : context };
     }
     const relation = operation.class.table?.owner ?? "module";
     const instance = relation === "module" ? undefined : this.#context.world.classOf(relation);

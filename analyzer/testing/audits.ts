@@ -1,5 +1,5 @@
 /** Audits in tests: from items in memory, from text, and what to compare of them. */
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
@@ -60,7 +60,11 @@ let files = 0;
 export async function auditText(text: string, ...more: string[]): Promise<AuditOutcome> {
   const path = join(tmpdir(), `ktally-test-${process.pid}-${++files}.txt`);
   writeFileSync(path, text);
-  return auditFiles(...more, path);
+  try {
+    return await auditFiles(...more, path);
+  } finally {
+    rmSync(path);
+  }
 }
 
 /** Findings in one line each: root or consequence, rule, verdict, class, object's key, culprit. */

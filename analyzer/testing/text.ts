@@ -1,6 +1,6 @@
 /** Events for tests, drawn as the lines that the kernel prints and read by the importer that reads a user's. */
-import { type Catalog, loadCatalog } from "../../collectors/catalog/catalog.js";
-import { catalogFolder, defaultCatalog } from "../../collectors/catalog/default.js";
+import type { Catalog } from "../../collectors/catalog/catalog.js";
+import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { type AuditOutcome, auditReaders } from "../audit.js";
 import { Decoder } from "../decode/decoder.js";
 import type { AuditEvent, Operation, Signal } from "../decode/operation.js";
@@ -10,11 +10,6 @@ import type { TraceItem, TraceReader } from "../import/trace-event.js";
 import { World } from "../lifecycle/world.js";
 
 export const catalog = defaultCatalog();
-
-/** The catalog with classes of a test's own beside it. */
-export function catalogWith(...files: string[]): Catalog {
-  return loadCatalog(catalogFolder(), files);
-}
 
 /**
  * Lines as a test draws them: without indentation, and a task, CPU and time are enough for a stack's own line.

@@ -67,9 +67,10 @@ export interface Operation {
   call: Call | null;
 }
 
-/** What is no part of an object's references, and so of its life: plain counts and uncounted pointers. */
-export function isAside({ count, effect }: Pick<EffectEntry, "count" | "effect"> | Operation): boolean {
-  return (count ?? null) !== null || effect === "link" || effect === "unlink";
+/** What is no part of an object's references, and so of its life: plain counts, uncounted pointers, states. */
+export function isAside(of: EffectEntry | Operation): boolean {
+  if ((of.count ?? null) !== null || of.effect === "link" || of.effect === "unlink") return true;
+  return "class" in of && of.class.kind === "machine";
 }
 
 /** A call of a catalogued function by one task, from entry to return as far as both are seen. */

@@ -13,6 +13,7 @@ export const RULE_IDS = [
   "unmatched-unregister",
   "ignored-failure",
   "unregister-stuck",
+  "illegal-transition",
 ] as const;
 export type RuleId = (typeof RULE_IDS)[number];
 

@@ -3,6 +3,7 @@ import { doubleRegistration } from "./double-registration.js";
 import { extraPut } from "./extra-put.js";
 import type { Finding, RuleId } from "./finding.js";
 import { ignoredFailure } from "./ignored-failure.js";
+import { illegalTransition } from "./illegal-transition.js";
 import { leak } from "./leak.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { staleOps } from "./stale-ops.js";
@@ -20,6 +21,7 @@ export const RULES: readonly Rule[] = [
   extraPut,
   leak,
   unregisterStuck,
+  illegalTransition,
 ];
 
 export function ruleById(id: string): Rule | undefined {

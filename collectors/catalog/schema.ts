@@ -77,7 +77,7 @@ const siteEntry = z.strictObject({
 export const classSchema = z.strictObject({
   class: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be lower case letters, digits and _"),
   title: z.string(),
-  kind: z.enum(["counted", "object", "entry", "instance"]),
+  kind: z.enum(["counted", "object", "entry", "instance", "machine"]),
   /** Module that the functions live in. */
   module: z.string().optional(),
   /** Modules whose load and unload are sure to change objects of this class. */
@@ -127,6 +127,28 @@ export const classSchema = z.strictObject({
       owner: z.string(),
       /** Whether unregistering an empty slot is legal, or merely goes unnoticed. */
       empty_unregister: z.enum(["legal", "silent"]),
+    })
+    .optional(),
+  /** A state machine: its functions look up the state that comes next (a class of kind `machine`). */
+  machine: z
+    .strictObject({
+      /** Names of the states 0, 1, 2, … */
+      states: z.array(z.string()),
+      /** The state that a reset leads to, from any other. */
+      reset: z.string(),
+      /** The state that a failed step may lead to, and that only a reset leaves. */
+      error: z.string(),
+      /** Fields by which recordings call the present, the wanted and the next state, and the flags. */
+      names: z.strictObject({
+        from: z.array(identifier),
+        to: z.array(identifier),
+        next: z.array(identifier),
+        flags: z.array(identifier),
+      }),
+      /** Arcs that a driver may be sent along, by the flags in force. */
+      arcs: z.record(z.coerce.number(), z.record(z.string(), z.array(z.string()))),
+      /** Requests that no flags allow. */
+      blocked: z.record(z.string(), z.array(z.string())),
     })
     .optional(),
   functions: z.record(identifier, functionEntry).default({}),

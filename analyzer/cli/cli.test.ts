@@ -15,9 +15,11 @@ function file(name: string, content: string | Buffer): string {
 }
 
 let main = "";
+let remove = () => {};
 beforeAll(() => {
-  main = buildProgram();
+  ({ main, remove } = buildProgram());
 });
+afterAll(() => remove());
 /** In this process: quicker, where nothing depends on pipes. */
 async function ktally(...args: string[]): Promise<Ended> {
   const written = { stdout: "", stderr: "" };

@@ -243,7 +243,8 @@ function counterReasons(entry: ClassEntry, input: CoverageInput, uses: readonly 
   }
   if (lastPutUnseen) {
     const left = lastPutUnseen.ledger?.range()?.least;
-    const text = `a ${entry.title} was destroyed while ${left} references were left: puts were not seen`;
+    const references = left === 1 ? "one reference was" : `${left} references were`;
+    const text = `a ${entry.title} was destroyed while ${references} left: a put was not seen`;
     reasons.push({ code: "unseen-change", text, probe: lastPutUnseen.destroyed?.event.probe.name ?? null });
   }
   if (endUnseen) {

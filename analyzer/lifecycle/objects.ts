@@ -131,7 +131,8 @@ export class ObjectTracker {
     if (ledger.unread > 0) summary.unread ??= object;
     const least = ledger.range()?.least ?? null;
     const unused = object.class.counter?.unused ?? 0;
-    if (object.state === "destroyed" && least !== null && least > unused) summary.lastPutUnseen ??= object;
+    const isLeft = ledger.reads > 0 && least !== null && least > unused;
+    if (object.state === "destroyed" && isLeft) summary.lastPutUnseen ??= object;
     // Where no function is catalogued that destroys it, reaching the unused value is all that shows the end.
     const destroyable = Object.values(object.class.functions).some((spec) =>
       spec.effects.some((effect) => effect.effect === "destroy"),

@@ -13,11 +13,10 @@ export function fixture(name: string): string {
   return join(ROOT, "fixtures", name);
 }
 
-/** Transpiles the sources (types are checked elsewhere) and returns the path of the command. */
-export function buildProgram(): string {
+/** Transpiles the sources (types are checked elsewhere): the path of the command, and how to remove it. */
+export function buildProgram(): { main: string; remove: () => void } {
   // Below the package, so that its dependencies and its catalog are found.
   const target = join(ROOT, "dist", `.test-${process.pid}`);
-  process.on("exit", () => rmSync(target, { recursive: true, force: true }));
   for (const folder of ["analyzer", "collectors"]) {
     for (const entry of readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile() || !/\.tsx?$/.test(entry.name) || /\.test\.tsx?$/.test(entry.name)) continue;
@@ -31,7 +30,8 @@ export function buildProgram(): string {
       writeFileSync(output, outputText);
     }
   }
-  return join(target, "analyzer", "cli", "main.js");
+  const remove = () => rmSync(target, { recursive: true, force: true });
+  return { main: join(target, "analyzer", "cli", "main.js"), remove };
 }
 
 export interface Ended {

@@ -171,6 +171,7 @@ export class Decoder {
           ops: parameterOf(effect.ops, meaning.function, parameters),
           holder: effect.holder ?? null,
           count: effect.count ?? null,
+          amount: amountOf(effect, meaning.function, parameters),
           target: parameterOf(effect.target, meaning.function, parameters),
           read: isAside(effect)
             ? readCount(event, entry, effect)
@@ -355,6 +356,7 @@ function makeOperation(
     ops: null,
     holder: null,
     count: null,
+    amount: null,
     target: null,
     delta: DELTA[effect] ?? 0,
     read: null,
@@ -427,6 +429,18 @@ function readCounter(event: TraceEvent, meaning: Extract<Interpretation, { role:
   // A guessed counter that holds a pointer is some other register.
   if (counter.guess && (value < -1n || value > 0xffffn)) return null;
   return { value: asInt(value), when: "before", guess: counter.guess };
+}
+
+/** By how much a plain count changes; null where the result says it, or nobody. */
+function amountOf(
+  { count, amount }: EffectEntry,
+  known: CataloguedFunction,
+  parameters: readonly (bigint | null)[],
+): number | null {
+  if (count === undefined || amount === "ret") return null;
+  if (amount === undefined) return 1;
+  const value = parameterOf(amount, known, parameters);
+  return value === null ? null : asInt(value);
 }
 
 /** The value of a plain count, where a field bears its name. */

@@ -53,6 +53,8 @@ export interface Operation {
   holder: string | null;
   /** Plain count that is changed, one of the class's `counts`. */
   count: string | null;
+  /** By how much `count` changes, where an argument says; else 1, or the result. */
+  amount: number | null;
   /** Object that a pointer is set to, without a reference. */
   target: Address | null;
   /** Change of the counter: 1, -1, or 0 where the effect does not count. */

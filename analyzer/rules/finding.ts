@@ -14,6 +14,8 @@ export const RULE_IDS = [
   "ignored-failure",
   "unregister-stuck",
   "illegal-transition",
+  "counter-range",
+  "borrowed-outlives",
 ] as const;
 export type RuleId = (typeof RULE_IDS)[number];
 

@@ -1,4 +1,6 @@
 /** All rules, and what makes one list of their findings. */
+import { borrowedOutlives } from "./borrowed-outlives.js";
+import { counterRange } from "./counter-range.js";
 import { doubleRegistration } from "./double-registration.js";
 import { extraPut } from "./extra-put.js";
 import type { Finding, RuleId } from "./finding.js";
@@ -22,6 +24,8 @@ export const RULES: readonly Rule[] = [
   leak,
   unregisterStuck,
   illegalTransition,
+  counterRange,
+  borrowedOutlives,
 ];
 
 export function ruleById(id: string): Rule | undefined {

@@ -52,6 +52,9 @@ class UnregisterStuck implements RuleWatch {
   /** The waiter's own put, which ends the reference that the registration is. */
   readonly #ownPut = new Set<Call>();
 
+  /** Some events about files name their object: those that do not tell the same once more. */
+  #named = false;
+
   constructor(context: RuleContext) {
     this.#context = context;
   }
@@ -69,9 +72,13 @@ class UnregisterStuck implements RuleWatch {
   }
 
   aside(operation: Operation): void {
-    if (operation.count === null) return;
+    if (operation.count !== "open_count") return;
+    this.#named ||= operation.object !== null;
     const key = this.#keyOf(operation);
-    if (key === null) return;
+    if (key === null) {
+      if (operation.effect === "close") this.#closeUnnamed(operation.event);
+      return;
+    }
     const files = listOf(this.#files, key);
     if (operation.effect === "open") {
       files.push({ event: operation.event, file: `${operation.class.title} file`, closed: null });
@@ -98,6 +105,16 @@ class UnregisterStuck implements RuleWatch {
       if (call && this.#isStuck(call)) findings.push(this.#finding(call));
     }
     return findings;
+  }
+
+  /** A file of an object that is not recorded: the only one that its task holds, where no other event tells. */
+  #closeUnnamed(event: AuditEvent): void {
+    if (this.#named) return;
+    const held = [...this.#references.values()]
+      .map((holders) => holders.filter((one) => one.closed === null && one.event.tid === event.tid))
+      .filter((holders) => holders.length > 0);
+    const [holder] = held.length === 1 ? (held[0] ?? []) : [];
+    if (holder) holder.closed = event;
   }
 
   /** The object of a file operation, by its name or because the event carries its address. */

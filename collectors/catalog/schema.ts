@@ -39,6 +39,8 @@ const effect = z.strictObject({
   holder: z.string().optional(),
   /** Plain count (one of `counts`) that the effect changes, in place of the reference counter. */
   count: identifier.optional(),
+  /** Argument that says by how much it changes; `ret` for the result. 1 without. */
+  amount: identifier.optional(),
   /** Argument with the object that a `link` points to, uncounted; NULL clears the pointer. */
   target: identifier.optional(),
   when: z.enum(CONDITIONS).optional(),
@@ -108,6 +110,10 @@ export const classSchema = z.strictObject({
         title: z.string(),
         /** Field names by which recordings call its value, besides its own. */
         names: z.array(identifier).default([]),
+        /** Set where a decrement at zero changes nothing and is legal. */
+        stops_at_zero: z.boolean().optional(),
+        /** Variant of an inequality when the last file of a VFIO device is closed; without one it is not judged. */
+        unequal: z.enum(["pair-count", "pin-imbalance"]).optional(),
       }),
     )
     .default({}),

@@ -1,0 +1,133 @@
+import type { Call, Operation } from "../decode/operation.js";
+import type { Reason } from "../lifecycle/coverage.js";
+import { showsEffect } from "../lifecycle/coverage.js";
+import type { KernelObject } from "../lifecycle/objects.js";
+import { describeKey, describeObject } from "./describe.js";
+import type { Finding } from "./finding.js";
+import type { Rule, RuleContext, RuleWatch } from "./rule.js";
+import { lossesBetween } from "./verdict.js";
+
+export const borrowedOutlives: Rule = {
+  meta: {
+    id: "borrowed-outlives",
+    title: "an uncounted pointer was still set when its target was destroyed",
+    variants: ["borrowed-outlives"],
+    page: `
+A pointer was stored without a reference, and not cleared before what it points to was destroyed: whoever follows it
+reads freed memory. A VFIO group keeps its VM like this (vfio_file_set_kvm).
+
+How ktally knows: the pointer was set, its target's destruction returned, and no call cleared it before (derived where
+the function that sets and clears it was recorded again afterwards, else suspected).
+
+Not accused: a pointer that the destruction itself clears; one that is set to something else; one whose file is closed.
+
+Fixed before: handing the VM over with each open, with a reference (421cfe6596f6, 2b48f52f2bff).
+`,
+  },
+  watch: (context) => new BorrowedOutlives(context),
+};
+
+interface Link {
+  operation: Operation;
+  /** What destroyed the target while the pointer was set. */
+  outlived: { target: KernelObject; by: Operation } | null;
+}
+
+class BorrowedOutlives implements RuleWatch {
+  readonly #context: RuleContext;
+  /** Pointers that are set, by class and what holds them. */
+  readonly #links = new Map<string, Link>();
+  readonly #outliving: Link[] = [];
+
+  constructor(context: RuleContext) {
+    this.#context = context;
+  }
+
+  aside(operation: Operation): void {
+    if (operation.effect !== "link" && operation.effect !== "unlink") return;
+    if (operation.key === null) return;
+    const slot = `${operation.class.class}/${operation.key}`;
+    // While the destruction runs, it may still clear the pointer.
+    this.#links.delete(slot);
+    if (operation.effect === "link" && operation.target !== null && operation.target !== 0n) {
+      this.#links.set(slot, { operation, outlived: null });
+    }
+  }
+
+  operation(operation: Operation, object: KernelObject): void {
+    if (operation.effect !== "destroy" || object.destroyed !== operation) return;
+    for (const link of this.#links.values()) {
+      if (link.operation.target !== object.key || !isTargetClass(link.operation, object)) continue;
+      if (object.created !== null && object.created.event.time > link.operation.event.time) continue;
+      link.outlived ??= { target: object, by: operation };
+    }
+  }
+
+  /** The destruction has returned: what is set now stays. */
+  returned(call: Call): void {
+    for (const [slot, link] of this.#links) {
+      if (link.outlived?.by.call !== call) continue;
+      this.#links.delete(slot);
+      this.#outliving.push(link);
+    }
+  }
+
+  findings(): Finding[] {
+    const told = new Set<KernelObject>();
+    const findings: Finding[] = [];
+    const links = [...this.#outliving, ...this.#links.values()];
+    for (const { operation, outlived } of links) {
+      // One pointer to a target is told, not its copies.
+      if (outlived === null || told.has(outlived.target)) continue;
+      told.add(outlived.target);
+      findings.push(this.#finding(operation, outlived.target, outlived.by));
+    }
+    return findings;
+  }
+
+  #finding(link: Operation, target: KernelObject, by: Operation): Finding {
+    const key = link.key ?? 0n;
+    const loweredBy = this.#doubts(link, by);
+    const label = `${link.class.title} ${describeKey(key)}`;
+    const what = describeObject(target).label;
+    return {
+      rule: "borrowed-outlives",
+      variant: "borrowed-outlives",
+      level: "error",
+      verdict: loweredBy.length > 0 ? "suspected" : "derived",
+      loweredBy,
+      class: link.class,
+      object: { label, address: key, key: null, generation: 1 },
+      title: `${label} still points to ${what}, which was destroyed`,
+      explanation: `${link.function}() stored the pointer without a reference, and nobody cleared it before ${by.function}() was over.`,
+      expected: `${link.function}() with NULL before ${by.function}() returns`,
+      sure: "the pointer was set, the destruction was seen, and clearing it would have been",
+      culprit: { function: link.function, context: null, site: null, event: link.event },
+      evidence: [
+        { event: link.event, operation: link, note: "the pointer is set" },
+        { event: by.event, operation: by, note: "its target is destroyed" },
+      ],
+      trigger: link,
+      consequenceOf: null,
+    };
+  }
+
+  #doubts(link: Operation, by: Operation): Reason[] {
+    const end = by.returned ?? by.event;
+    const reasons = lossesBetween(this.#context, link.event.time, end.time);
+    const works = [...this.#context.decoder.uses].some(
+      (use) => showsEffect(use, link.class, ["link"]) && use.last.time > end.time,
+    );
+    if (!works) {
+      const text = `a call of ${link.function} may not have been recorded: none was seen after the destruction`;
+      reasons.push({ code: "not-probed", text, probe: link.event.probe.name });
+    }
+    return reasons;
+  }
+}
+
+/** Whether the object is of the class that the pointer's argument is called by. */
+function isTargetClass(link: Operation, object: KernelObject): boolean {
+  const spec = link.class.functions[link.function]?.effects.find(({ effect }) => effect === "link");
+  return spec?.target !== undefined && object.class.names?.includes(spec.target) === true;
+}

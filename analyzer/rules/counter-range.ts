@@ -1,0 +1,197 @@
+import type { AuditEvent, Operation } from "../decode/operation.js";
+import type { Reason } from "../lifecycle/coverage.js";
+import type { KernelObject } from "../lifecycle/objects.js";
+import { describeKey } from "./describe.js";
+import type { Evidence, Finding } from "./finding.js";
+import type { Rule, RuleContext, RuleWatch } from "./rule.js";
+import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
+
+export const counterRange: Rule = {
+  meta: {
+    id: "counter-range",
+    title: "a plain count below zero, or unequal at the end",
+    variants: ["pair-count", "counter-negative", "pin-imbalance"],
+    page: `
+A count that is no reference counter went wrong: a device was closed more often than opened (counter-negative), a driver
+enabled it for the first open and did not disable it for the last close (pair-count), or pages stayed pinned when the
+device was closed (pin-imbalance).
+
+How ktally knows: the value read is below zero, or zero as it is decremented (proven); or what was recorded of both
+sides does not come out even when the device's last file is closed (derived where the other side's probe was seen to
+work before and after, else suspected).
+
+Not accused: a count that stops at zero by itself; a count of which only one side is recorded.
+
+Fixed before: not closing what was not opened in no-iommu mode (b25e271b3779, 982ddd59ed97).
+`,
+  },
+  watch: (context) => new CounterRange(context),
+};
+
+/** What one object's plain count came to, as far as its changes are recorded. */
+interface Balance {
+  key: unknown;
+  value: number;
+  /** Changes in order; cleared when it is even. */
+  changes: Operation[];
+}
+
+interface Uneven {
+  balance: Balance;
+  value: number;
+  changes: Operation[];
+  /** The event by which the device was left unused. */
+  closed: AuditEvent;
+}
+
+class CounterRange implements RuleWatch {
+  readonly #context: RuleContext;
+  readonly #negative = new Map<string, Operation>();
+  readonly #balances = new Map<string, Balance>();
+  readonly #uneven: Uneven[] = [];
+
+  constructor(context: RuleContext) {
+    this.#context = context;
+  }
+
+  aside(operation: Operation): void {
+    const spec = operation.count === null ? undefined : operation.class.counts[operation.count];
+    if (!spec) return;
+    const slot = `${operation.class.class}/${operation.count}/${operation.object}`;
+    const value = operation.read?.value ?? null;
+    const floor = operation.effect === "close" && !spec.stops_at_zero ? 0 : -1;
+    if (value !== null && value <= floor && !this.#negative.has(slot)) this.#negative.set(slot, operation);
+    if (spec.unequal === undefined || operation.object === null) return;
+    const balance = this.#balances.get(slot) ?? { key: operation.object, value: 0, changes: [] };
+    this.#balances.set(slot, balance);
+    balance.changes.push(operation);
+  }
+
+  /** A put that leaves a device nothing but its registration: its last file is closed. */
+  operation(operation: Operation, object: KernelObject): void {
+    if (object.class.class !== "vfio_device" || operation.effect !== "put" || operation.read === null) return;
+    const left = operation.read.value + operation.delta;
+    if (operation.read.guess || left > (object.class.counter?.initial ?? 0)) return;
+    // The unregister drops the registration's own reference, whoever has the file open.
+    const calls = this.#context.decoder.calls.of(operation.event);
+    if (calls.some((call) => call.function.meanings.some(({ entry }) => entry.blocks))) return;
+    for (const balance of this.#balances.values()) {
+      const isDevice = this.#context.world.objects.find(object.class, balance.key as bigint) !== undefined;
+      if (isDevice ? balance.key === object.key : !this.#isAnyOpen(object)) this.#close(balance, operation.event);
+    }
+  }
+
+  findings(): Finding[] {
+    const findings = [...this.#negative.values()].map((operation) => this.#belowZero(operation));
+    for (const uneven of this.#uneven) {
+      const finding = this.#unequal(uneven);
+      if (finding) findings.push(finding);
+    }
+    return findings;
+  }
+
+  /** Where the count's object is no VFIO device (struct device, up to 5.17): any device may be it. */
+  #isAnyOpen(closed: KernelObject): boolean {
+    for (const device of this.#context.world.objects.alive(closed.class)) {
+      const greatest = device.ledger?.range()?.greatest ?? Number.POSITIVE_INFINITY;
+      if (device !== closed && greatest > (closed.class.counter?.initial ?? 0)) return true;
+    }
+    return false;
+  }
+
+  #close(balance: Balance, closed: AuditEvent): void {
+    const changes = balance.changes.splice(0);
+    const value = sum(changes);
+    if (value !== null && value > 0) this.#uneven.push({ balance, value, changes, closed });
+  }
+
+  #belowZero(operation: Operation): Finding {
+    const value = operation.read?.value ?? 0;
+    const title = operation.class.counts[operation.count ?? ""]?.title ?? "count";
+    const evidence: Evidence[] = [{ event: operation.event, operation, note: `${operation.count} is ${value}` }];
+    const finding = base(operation, "counter-negative", PROVEN, evidence);
+    finding.title = `${finding.object.label}: ${operation.count} falls below zero`;
+    finding.explanation = `${operation.function}() found ${value} ${title}${value === 0 ? ", and counts down" : ""}: there were more closes than opens.`;
+    finding.expected = "as many closes as opens";
+    finding.sure = `the value read is ${value}`;
+    return finding;
+  }
+
+  #unequal({ value, changes, closed }: Uneven): Finding | null {
+    const opened = changes.find(({ effect, outcome }) => effect === "open" && outcome === "done");
+    const spec = opened?.class.counts[opened.count ?? ""];
+    if (!opened || spec?.unequal === undefined) return null;
+    const judgement = this.#judge(opened, closed);
+    if (judgement === null) return null;
+    const [closer] = closersOf(opened);
+    const evidence: Evidence[] = changes.map((operation) => ({
+      event: operation.event,
+      operation,
+      note: operation.effect === "open" ? "counted up" : "counted down",
+    }));
+    evidence.push({ event: closed, operation: null, note: "the device's last file is closed" });
+    const finding = base(opened, spec.unequal, judgement, evidence);
+    finding.title = `${finding.object.label}: ${value} ${spec.title} left when the device was closed`;
+    finding.explanation = `${opened.function}() was not undone: ${value} ${spec.title} were left when the device's last file was closed.`;
+    finding.expected = `${closer}() before the device is closed`;
+    finding.sure = "every change up to the close was recorded";
+    return finding;
+  }
+
+  /** The other side's silence tells something only where it is recorded; null where nothing shows that. */
+  #judge(opened: Operation, closed: AuditEvent): Judgement | null {
+    const closers = closersOf(opened);
+    const uses = [...this.#context.decoder.uses].filter(
+      ({ interpretation: meaning }) => meaning.role === "entry" && closers.includes(meaning.function.name),
+    );
+    if (uses.length === 0 && this.#context.neverFired(closers).length === 0) return null;
+    const loweredBy: Reason[] = lossesBetween(this.#context, opened.event.time, closed.time);
+    if (!uses.some((use) => use.first.time < closed.time && use.last.time > opened.event.time)) {
+      const text = `a call of ${closers.join(", ")} may not have been recorded: none was seen in this time`;
+      loweredBy.push({ code: "not-probed", text, probe: null });
+    }
+    return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+  }
+}
+
+/** Functions that count down what this operation counted up. */
+function closersOf({ class: entry, count }: Operation): string[] {
+  return Object.entries(entry.functions)
+    .filter(([, spec]) => spec.effects.some((effect) => effect.count === count && effect.effect === "close"))
+    .map(([name]) => name);
+}
+
+/** What the changes come to; null where one of them is not known. */
+function sum(changes: readonly Operation[]): number | null {
+  let total = 0;
+  for (const { effect, outcome, amount, result } of changes) {
+    if (outcome === "refused") continue;
+    const by = amount ?? (effect === "open" ? result : null);
+    if (outcome !== "done" || by === null) return null;
+    total += effect === "open" ? by : -by;
+  }
+  return total;
+}
+
+function base(operation: Operation, variant: string, judgement: Judgement, evidence: Evidence[]): Finding {
+  const { object } = operation;
+  const address = typeof object === "bigint" ? object : null;
+  const label = `${operation.class.title}${address === null ? "" : ` ${describeKey(address)}`}`;
+  return {
+    rule: "counter-range",
+    variant,
+    level: "error",
+    verdict: judgement.verdict,
+    loweredBy: judgement.loweredBy,
+    class: operation.class,
+    object: { label, address, key: null, generation: 1 },
+    title: "",
+    explanation: "",
+    expected: "",
+    sure: "",
+    culprit: { function: operation.function, context: null, site: null, event: operation.event },
+    evidence,
+    trigger: operation,
+    consequenceOf: null,
+  };
+}

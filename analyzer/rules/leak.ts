@@ -20,7 +20,8 @@ with it until reboot.
 How ktally knows: an end was seen that should have freed the object. The counter reached zero and no destruction
 followed, while the destruction of others was recorded before and after. The module whose code it runs was unloaded.
 Every file that holds a reference was closed, and the last put left some. Everything that it could belong to is gone.
-Each is derived where values and holders were recorded completely, else suspected.
+The first two are derived where values and destructions were recorded completely, else suspected; that files or
+parents are gone is a suspicion, since a foreign recording does not say which of them it would have shown.
 
 Not accused: an object that is alive when the trace ends. It is listed under objects.
 
@@ -34,6 +35,18 @@ Fixed before: dropping the reference on the error path that took it (9ed1fdee9ee
 const SETTLE_NS = 100_000_000n;
 /** More references than a virtual machine of any size has. */
 const LIKELY_REFS = 10_000;
+
+/** A recording without ktally's own plan does not say what it would have shown: these never go beyond a suspicion. */
+const HOLDERS_UNPLANNED: Reason = {
+  code: "by-holders",
+  text: "that every kind of file which can hold it was recorded is not known: the recording has no plan of its probes",
+  probe: null,
+};
+const RELEASE_UNPLANNED: Reason = {
+  code: "not-probed",
+  text: "that every way to release it was recorded is not known: the recording has no plan of its probes",
+  probe: null,
+};
 
 class Leak implements RuleWatch {
   readonly #context: RuleContext;
@@ -138,6 +151,7 @@ class Leak implements RuleWatch {
       const text = "the counter's values are not all recorded, so that other references may be held";
       loweredBy.push({ code: "no-values", text, probe: lastPut.event.probe.name });
     }
+    loweredBy.push(HOLDERS_UNPLANNED);
     const left = trusted ? `the last put left ${read.value + lastPut.delta}` : "it was not destroyed";
     const evidence = storyOf(object, object.last, "the last that was seen of it");
     const finding = counterFinding("leak", "leak", object, lastPut, judge(loweredBy), evidence);
@@ -199,7 +213,7 @@ class Leak implements RuleWatch {
       after: object.created.event,
       before: last.event,
     } as const;
-    const judgement = judgeAbsence(this.#context, absence);
+    const judgement = judge([...judgeAbsence(this.#context, absence).loweredBy, RELEASE_UNPLANNED]);
     const evidence = storyOf(object, object.last, "created, and never released");
     evidence.push({
       event: last.event,

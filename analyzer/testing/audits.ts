@@ -28,7 +28,7 @@ export async function record(path: string): Promise<Recording> {
 /** A reader of items in memory; only wanted ones, as a real one does. */
 export function memoryReader({ facts, items }: Recording): TraceReader {
   return {
-    facts: { ...facts, gaps: items.filter((item) => item.kind === "gap") },
+    facts: { ...facts, cpus: spansOf(items), gaps: items.filter((item) => item.kind === "gap") },
     async *read(wants) {
       const wanted = new Map<unknown, boolean>();
       const batch = items.filter((item) => {
@@ -44,6 +44,18 @@ export function memoryReader({ facts, items }: Recording): TraceReader {
     },
     close() {},
   };
+}
+
+/** First and last record of each CPU, of what is left. */
+function spansOf(items: readonly TraceItem[]): SourceFacts["cpus"] {
+  const spans: SourceFacts["cpus"] = new Map();
+  for (const item of items) {
+    if (item.kind === "gap") continue;
+    const span = spans.get(item.cpu);
+    if (span) span.last = item.time;
+    else spans.set(item.cpu, { first: item.time, last: item.time });
+  }
+  return spans;
 }
 
 export function auditRecording(recording: Recording): Promise<AuditOutcome> {

@@ -61,6 +61,7 @@ class UnregisterStuck implements RuleWatch {
 
   operation(operation: Operation, object: KernelObject): void {
     if (operation.outcome === "refused" || operation.delta === 0) return;
+    if (!Object.values(object.class.functions).some((spec) => spec.blocks)) return;
     const holders = listOf(this.#references, object.key);
     if (operation.delta > 0) {
       holders.push({ event: operation.event, file: `${object.class.title} file`, closed: null });

@@ -13,6 +13,8 @@ export interface AnalyzeOptions extends Partial<AuditOptions> {
   /** Where to keep the audit; without it, it lives as long as the result. */
   db?: string | null;
   allowPartial?: boolean;
+  /** Whether every relevant event goes into the database, or only those that findings rest on. Default: with `db`. */
+  keepEvents?: boolean;
 }
 
 export interface Analysis {
@@ -35,7 +37,7 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
   try {
     const database = createAuditDatabase(options.db ?? null);
     try {
-      const recorder = new StoreRecorder(database, version());
+      const recorder = new StoreRecorder(database, version(), options.keepEvents ?? options.db != null);
       const outcome = await auditReaders(readers, audit, recorder);
       const exit = exitCode(outcome, options.allowPartial ?? false);
       // Names of addresses are looked up in the sources to the end.

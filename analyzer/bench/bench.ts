@@ -19,7 +19,8 @@ import { type Recording, readRecording } from "./recording.js";
 /** A kind of trace to measure on. */
 interface Load {
   name: string;
-  what: string;
+  /** Whether every event is kept in a database (`--db`). */
+  keeps: boolean;
   recording: Recording;
 }
 
@@ -42,7 +43,7 @@ try {
 async function main(): Promise<void> {
   const hasTraceCmd = (await runOther("trace-cmd", ["--version"])) !== null;
   if (!hasTraceCmd) say("trace-cmd is not installed, so there is nothing to compare with: its columns stay empty.");
-  say(`Medians of ${runs} runs of whole processes; ktally writes its database and its report.\n`);
+  say(`Medians of ${runs} runs of whole processes; ktally writes its report, and with --db every event into SQLite.\n`);
   row("trace", "size", "events", "ktally", "trace-cmd", "ratio", "peak memory");
   for (const load of await loads()) {
     for (const times of [1, 3]) await measure(load, times, hasTraceCmd);
@@ -53,6 +54,7 @@ async function measure(load: Load, times: number, hasTraceCmd: boolean): Promise
   const path = join(folder, "trace.dat");
   const count = writeBigTrace(path, load.recording, events * times);
   const report = ["analyze", path, "--format", "json", "--output", join(folder, "report.json")];
+  if (load.keeps) report.push("--db", join(folder, "audit.db"));
   const ours: Run[] = [];
   const theirs: Run[] = [];
   // In turns, so that whatever else the machine does meets both alike.
@@ -80,8 +82,9 @@ async function loads(): Promise<Load[]> {
   const noisy = await bundled("noisy-6.1");
   const clean = await bundled("clean-6.1");
   return [
-    { name: "irrelevant", what: "events that no class needs, with their stacks", recording: onlyIrrelevant(noisy) },
-    { name: "relevant", what: "every event counts", recording: clean },
+    { name: "irrelevant", keeps: false, recording: onlyIrrelevant(noisy) },
+    { name: "relevant", keeps: false, recording: clean },
+    { name: "relevant, --db", keeps: true, recording: clean },
   ];
 }
 

@@ -82,7 +82,7 @@ describe("a broken entry is named by file, line and column", () => {
     [
       "a wrong kind",
       "class: a\ntitle: A\nkind: thing\n",
-      ['x.yaml:3:1: kind: Invalid option: expected one of "counted"|"object"|"entry"|"instance"'],
+      ['x.yaml:3:1: kind: Invalid option: expected one of "counted"|"object"|"entry"|"instance"|"machine"'],
     ],
     [
       "a word too many in an effect",

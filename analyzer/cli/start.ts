@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { packageRoot } from "../../collectors/package-root.js";
+import { EXIT } from "../exit-code.js";
 import { run } from "./program.js";
 
 const files = process.argv.slice(2);
@@ -12,9 +13,11 @@ if (files.length > 0) {
 } else {
   const trace = fileURLToPath(new URL("fixtures/seed0-stale-device-ops-6.1.dat.xz", packageRoot()));
   const exit = await run(["analyze", trace]);
-  process.stdout.write(`
-This was the bundled trace of a real bug. ktally analyze would have exited with ${exit} (1: a bug was found).
+  if (exit === EXIT.bug) {
+    process.stdout.write(`
+This was the bundled trace of a real bug. ktally analyze would have exited with ${exit}: a bug was found.
 Your own trace: npm start -- FILE...   All commands: npx ktally --help
 `);
-  process.exitCode = exit === 1 ? 0 : 2;
+  }
+  process.exitCode = exit === EXIT.bug ? EXIT.clean : EXIT.unusable;
 }

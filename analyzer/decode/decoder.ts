@@ -11,9 +11,22 @@ import {
   isAside,
   type ObjectKey,
   type Operation,
-  type Outcome,
   type Signal,
 } from "./operation.js";
+import {
+  amountOf,
+  asAddress,
+  asInt,
+  isErrorPointer,
+  objectOf,
+  outcomeOf,
+  parameterOf,
+  readCount,
+  readCounter,
+  readParameters,
+  returnValue,
+  siteValues,
+} from "./values.js";
 
 /** More distinct stacks than a recording of these classes has; bounds memory on hostile input. */
 const MAX_STACKS = 4096;
@@ -369,172 +382,11 @@ function makeOperation(
   };
 }
 
-function readParameters(event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): (bigint | null)[] {
-  const { parameters, byPlace, counter } = meaning.arguments;
-  return meaning.function.prototype.parameters.map((parameter, index) => {
-    const field = parameters[index] ?? -1;
-    const value = field < 0 ? null : (event.args[field] ?? null);
-    if (typeof value !== "bigint") return null;
-    if (parameter.pointer) return byPlace[index] === true && !isPointerLike(value) ? null : asAddress(value);
-    if (!isKernelAddress(value)) return value;
-    // A number cannot be a pointer: somebody recorded one argument twice (as a symbol, too), so the next field is it.
-    const next = event.args.findIndex(
-      (candidate, at) => at > field && at !== counter?.field && !parameters.includes(at) && isCount(candidate),
-    );
-    return next < 0 ? null : (event.args[next] as bigint);
-  });
-}
-
 function sameParameters(call: Call, event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): boolean {
   return readParameters(event, meaning).every((value, index) => {
     const known = call.parameters[index] ?? null;
     return value === null || known === null || value === known;
   });
-}
-
-function parameterOf(
-  name: string | undefined,
-  known: CataloguedFunction,
-  parameters: readonly (bigint | null)[],
-): bigint | null {
-  if (name === undefined) return null;
-  const index = known.prototype.parameters.findIndex((parameter) => parameter.name === name);
-  const value = parameters[index] ?? null;
-  if (value === null) return null;
-  return known.prototype.parameters[index]?.pointer === true ? value : BigInt.asUintN(32, value);
-}
-
-function objectOf(
-  effect: EffectEntry,
-  entry: ClassEntry,
-  event: TraceEvent,
-  meaning: Extract<Interpretation, { role: "entry" }>,
-  parameters: readonly (bigint | null)[],
-): ObjectKey | null {
-  if (effect.object !== undefined) {
-    const value = parameterOf(effect.object, meaning.function, parameters);
-    if (value !== null) return value === 0n ? null : value;
-  }
-  // A recorded field that bears the class's name for its objects (`kvm=` at kvm_vcpu_release).
-  const field = meaning.arguments.object;
-  if (field === null || !(entry.names ?? []).includes(event.probe.fields[field]?.toLowerCase() ?? "")) return null;
-  const value = event.args[field];
-  return isPointerLike(value ?? null) && value !== 0n ? asAddress(value as bigint) : null;
-}
-
-function readCounter(event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): CounterRead | null {
-  const { counter } = meaning.arguments;
-  const value = counter === null ? null : event.args[counter.field];
-  if (counter === null || typeof value !== "bigint") return null;
-  // A guessed counter that holds a pointer is some other register.
-  if (counter.guess && (value < -1n || value > 0xffffn)) return null;
-  return { value: asInt(value), when: "before", guess: counter.guess };
-}
-
-/** By how much a plain count changes; null where the result says it, or nobody. */
-function amountOf(
-  { count, amount }: EffectEntry,
-  known: CataloguedFunction,
-  parameters: readonly (bigint | null)[],
-): number | null {
-  if (count === undefined || amount === "ret") return null;
-  if (amount === undefined) return 1;
-  const value = parameterOf(amount, known, parameters);
-  return value === null ? null : asInt(value);
-}
-
-/** The value of a plain count, where a field bears its name. */
-function readCount(event: TraceEvent, entry: ClassEntry, { count }: EffectEntry): CounterRead | null {
-  if (count === undefined) return null;
-  const names = [count, ...(entry.counts[count]?.names ?? [])];
-  const value = event.args[event.probe.fields.findIndex((field) => names.includes(field))] ?? null;
-  return typeof value === "bigint" ? { value: asInt(value), when: "before", guess: false } : null;
-}
-
-interface SiteValues {
-  object: bigint;
-  refs: number | null;
-  delta: number | null;
-  guess: boolean;
-}
-
-/** Values of an in-body probe. Unnamed fields are told apart by what they hold: a pointer, 1 or -1, a count. */
-function siteValues(event: TraceEvent, meaning: Extract<Interpretation, { role: "site" }>): SiteValues | null {
-  const { fields } = meaning;
-  const args = event.args;
-  const objectField =
-    fields.object ??
-    args.findIndex((value) => isPointerLike(value) && !isErrorPointer(value) && asAddress(value) > 0xffffffffn);
-  const object = args[objectField] ?? null;
-  if (!isPointerLike(object) || object === 0n) return null;
-  let { refs, delta } = fields;
-  let guess = false;
-  if (delta === null || refs === null) {
-    const small = [...args.keys()].filter(
-      (index) => index !== objectField && index !== delta && index !== refs && isSmall(args[index] ?? null),
-    );
-    if (delta === null) {
-      // A delta is 1 or -1; where both values could be one, the negative is it: counts below zero are rare.
-      const steps = small.filter((index) => Math.abs(asInt(args[index] as bigint)) === 1);
-      delta = steps.find((index) => asInt(args[index] as bigint) === -1) ?? steps[steps.length - 1] ?? null;
-      if (refs === null && small.length < 2) delta = null;
-    }
-    if (refs === null) {
-      refs = small.find((index) => index !== delta) ?? null;
-      guess = true;
-    }
-  }
-  const step = delta === null ? null : asInt(args[delta] as bigint);
-  return {
-    object: asAddress(object),
-    refs: refs === null || typeof args[refs] !== "bigint" ? null : asInt(args[refs] as bigint),
-    delta: step === 1 || step === -1 ? step : null,
-    // Two small numbers beside a base object, one of them a step, inside a function that counts: no mere guess.
-    guess: guess && delta === null,
-  };
-}
-
-function isKernelAddress(value: bigint): boolean {
-  return isPointerLike(value) && !isCount(value);
-}
-
-function isCount(value: bigint | string | null): value is bigint {
-  return typeof value === "bigint" && value >= -0x8000_0000n && value <= 0xffff_ffffn;
-}
-
-/** A count, or a small negative number that was printed as 64 bits without a sign. */
-function isSmall(value: bigint | string | null): boolean {
-  return isCount(value) || (typeof value === "bigint" && isErrorPointer(value));
-}
-
-/** A 32-bit signed number, however the recording printed it (4294967295 is -1). */
-function asInt(value: bigint): number {
-  return Number(BigInt.asIntN(32, value));
-}
-
-function asAddress(value: bigint): bigint {
-  return BigInt.asUintN(64, value);
-}
-
-/** IS_ERR(): the last page of the address space (include/linux/err.h). */
-function isErrorPointer(value: bigint): boolean {
-  return asAddress(value) >= 0xffff_ffff_ffff_f001n;
-}
-
-function returnValue(known: CataloguedFunction, value: bigint | null): number | null {
-  if (value === null) return null;
-  switch (known.prototype.returns) {
-    case "int":
-      return asInt(value);
-    case "bool":
-      return Number(BigInt.asUintN(8, value));
-    case "pointer":
-      return isErrorPointer(value) ? asInt(value) : null;
-    case "long":
-      return value >= -0x8000_0000n && value <= 0x7fff_ffffn ? Number(value) : null;
-    case "void":
-      return null;
-  }
 }
 
 function conditionOf(known: CataloguedFunction, operation: Operation): Condition | null {
@@ -543,18 +395,4 @@ function conditionOf(known: CataloguedFunction, operation: Operation): Condition
     (candidate) => candidate.effect === operation.effect && (candidate.holder ?? null) === operation.holder,
   );
   return effect?.when ?? null;
-}
-
-function outcomeOf(condition: Condition | null, value: bigint | null, result: number | null): Outcome {
-  if (condition === null) return "done";
-  if (value === null) return "unknown";
-  const met = {
-    "ret == 0": () => result === 0,
-    "ret != 0": () => result !== 0,
-    "ret >= 0": () => (result ?? 0) >= 0,
-    "ret > 0": () => (result ?? 0) > 0,
-    "ret != NULL": () => value !== 0n,
-    "!IS_ERR(ret)": () => !isErrorPointer(value),
-  }[condition]();
-  return met ? "done" : "refused";
 }

@@ -149,7 +149,7 @@ export async function openTraces(paths: readonly string[]): Promise<TraceReader[
 }
 
 /** Symbols of a source, or of another one of the same machine where it has none. */
-function symbolsOf(sources: readonly SourceFacts[]): (source: number) => SymbolTable | null {
+export function symbolsOf(sources: readonly SourceFacts[]): (source: number) => SymbolTable | null {
   return (source) => sources[source]?.symbols ?? sources.find((facts) => facts.symbols)?.symbols ?? null;
 }
 

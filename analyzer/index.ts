@@ -1,7 +1,7 @@
 /** The library: `import { analyze } from "ktally"`. */
 import type { Database } from "better-sqlite3";
 import { defaultCatalog } from "../collectors/catalog/default.js";
-import { type AuditOptions, type AuditOutcome, auditReaders, openTraces } from "./audit.js";
+import { type AuditOptions, auditReaders, openTraces, symbolsOf } from "./audit.js";
 import { exitCode } from "./exit-code.js";
 import { describeCall } from "./rules/describe.js";
 import { AuditView } from "./store/audit-view.js";
@@ -41,7 +41,9 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
       const outcome = await auditReaders(readers, audit, recorder);
       const exit = exitCode(outcome, options.allowPartial ?? false);
       // Names of addresses are looked up in the sources to the end.
-      recorder.finish(outcome, exit, { call: (operation) => describeCall(symbolsOf(outcome), operation) });
+      recorder.finish(outcome, exit, {
+        call: (operation) => describeCall({ symbols: symbolsOf(outcome.sources) }, operation),
+      });
       return { exit, view: new AuditView(database), database, close: () => database.close() };
     } catch (error) {
       database.close();
@@ -50,13 +52,6 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
   } finally {
     for (const reader of readers) reader.close();
   }
-}
-
-function symbolsOf(outcome: AuditOutcome) {
-  return {
-    symbols: (source: number) =>
-      outcome.sources[source]?.symbols ?? outcome.sources.find((facts) => facts.symbols)?.symbols ?? null,
-  };
 }
 
 export { loadCatalog } from "../collectors/catalog/catalog.js";

@@ -92,9 +92,14 @@ function dropEnded(stack: Call[], event: TraceEvent): void {
   }
 }
 
+/** Task of an event: the idle task is one per CPU. */
+export function taskKey(event: TraceEvent): string {
+  return event.tid === 0 ? `0/${event.cpu}` : String(event.tid);
+}
+
 /** Task and context that calls nest in. */
 export function contextKey(event: TraceEvent): string {
-  const task = event.tid === 0 ? `0/${event.cpu}` : String(event.tid);
+  const task = taskKey(event);
   const flags = event.flags;
   if (flags === null || (flags & FLAG_NMI) !== 0) return task;
   if ((flags & FLAG_HARDIRQ) !== 0) return `${task}/hard/${event.cpu}`;

@@ -2,7 +2,7 @@
 import type { Catalog, CataloguedFunction } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry, Condition, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Probe, Stack, SymbolTable, TraceEvent } from "../import/trace-event.js";
-import { Calls, contextKey } from "./calls.js";
+import { Calls, contextKey, taskKey } from "./calls.js";
 import { type Interpretation, interpret, isPointerLike, withoutCloneSuffix } from "./interpret.js";
 import {
   type AuditEvent,
@@ -257,8 +257,8 @@ export class Decoder {
       values.refs === null ? null : { value: values.refs, when: "before", guess: values.guess };
 
     // Another tracer's probe on the same instruction reports the same operation.
-    const taskKey = event.tid === 0 ? `0/${event.cpu}` : String(event.tid);
-    const last = this.#lastSite.get(taskKey);
+    const task = taskKey(event);
+    const last = this.#lastSite.get(task);
     if (
       last &&
       !last.probes.includes(event.probe) &&
@@ -283,7 +283,7 @@ export class Decoder {
       const wasKnown = told.object !== null;
       told.read = read;
       told.object ??= values.object;
-      this.#lastSite.set(taskKey, { probes: [event.probe], time: event.time, operation: told });
+      this.#lastSite.set(task, { probes: [event.probe], time: event.time, operation: told });
       // Without its object the operation has had no part in any life yet.
       return [wasKnown ? { kind: "update", operation: told, what: "read" } : { kind: "operation", operation: told }];
     }
@@ -294,7 +294,7 @@ export class Decoder {
       call,
     });
     operation.site = true;
-    this.#lastSite.set(taskKey, { probes: [event.probe], time: event.time, operation });
+    this.#lastSite.set(task, { probes: [event.probe], time: event.time, operation });
     return [{ kind: "operation", operation }];
   }
 

@@ -55,7 +55,7 @@ function refill(head: Head): boolean {
 }
 
 /** A gap stands where the first event after it stands; an open one, after the last event before it. */
-function timeOf(item: TraceItem): Nanoseconds {
+export function timeOf(item: TraceItem): Nanoseconds {
   return item.kind === "event" ? item.time : (item.to ?? item.from ?? 0n);
 }
 

@@ -2,6 +2,7 @@
  * Several sources of one machine as one timeline. Where two sources hold the same recording, each event counts once:
  * the binary source's (design, section 6).
  */
+import { timeOf } from "./merge.js";
 import type { Gap, Nanoseconds, TraceEvent, TraceItem, TraceReader, Wants } from "./trace-event.js";
 
 /** trace-cmd rounds to microseconds, the kernel cuts off: equal events lie at most this far apart. */
@@ -140,10 +141,6 @@ function earliest(cursors: readonly Cursor[]): Cursor | null {
     if (cursor.item && (first === null || cursor.due < first.due)) first = cursor;
   }
   return first;
-}
-
-function timeOf(item: TraceItem): Nanoseconds {
-  return item.kind === "event" ? item.time : (item.to ?? item.from ?? 0n);
 }
 
 function nameOf(event: TraceEvent): string {

@@ -2,6 +2,7 @@
  * Lives of objects. Addresses come back, so only generations circulate: a new one begins with a creation, or when a
  * counter is above its unused value although the object before was gone (design, section 8.2).
  */
+import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
 import { type CounterLedger, Ledger, type LedgerStep } from "./ledger.js";
@@ -133,11 +134,9 @@ export class ObjectTracker {
     const unused = object.class.counter?.unused ?? 0;
     const isLeft = ledger.reads > 0 && least !== null && least > unused;
     if (object.state === "destroyed" && isLeft) summary.lastPutUnseen ??= object;
+    if (ledger.reachedUnused === null || object.state === "destroyed") return;
     // Where no function is catalogued that destroys it, reaching the unused value is all that shows the end.
-    const destroyable = Object.values(object.class.functions).some((spec) =>
-      spec.effects.some((effect) => effect.effect === "destroy"),
-    );
-    if (destroyable && ledger.reachedUnused !== null && object.state !== "destroyed") summary.endUnseen ??= object;
+    if (functionsWith(object.class, "destroy").length > 0) summary.endUnseen ??= object;
   }
 
   /** Takes an operation with a known object; `losses` is how many losses the audit has met so far. */

@@ -1,4 +1,5 @@
 /** Entries in the kernel's tables: who registered what under which key, and what became of it. */
+import { ERRNO } from "../../collectors/catalog/errno.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
 import type { Owner } from "./owners.js";
@@ -44,17 +45,6 @@ export interface Unmatched {
   /** The table was seen from its home's load on, so an unseen register is out of the question (but for loss). */
   tableKnown: boolean;
 }
-
-/** errno names of include/uapi/asm-generic/errno-base.h that registers return. */
-const ERRNO: Record<string, number> = {
-  ENOENT: 2,
-  ENOMEM: 12,
-  EBUSY: 16,
-  EEXIST: 17,
-  ENODEV: 19,
-  EINVAL: 22,
-  ENOSPC: 28,
-};
 
 export class Registrations {
   readonly #tables = new Map<string, Map<bigint, Registration>>();

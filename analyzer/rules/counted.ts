@@ -1,4 +1,5 @@
 /** What the rules on counters share: the finding's skeleton and an object's story. */
+import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import { isInside } from "../decode/calls.js";
 import type { Operation } from "../decode/operation.js";
@@ -6,7 +7,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { describeObject } from "./describe.js";
 import type { Evidence, Finding, RuleId } from "./finding.js";
 import type { RuleContext } from "./rule.js";
-import { functionsWith, type Judgement, judgeAbsence } from "./verdict.js";
+import { type Judgement, judgeAbsence } from "./verdict.js";
 
 /** Classes whose references the counter rules judge; module references are judged by a rule of their own. */
 export function isCounted(object: KernelObject): boolean {

@@ -4,7 +4,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
+import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
 export const counterRange: Rule = {
   meta: {
@@ -150,7 +150,7 @@ class CounterRange implements RuleWatch {
       const text = `a call of ${closers.join(", ")} may not have been recorded: none was seen in this time`;
       loweredBy.push({ code: "not-probed", text, probe: null });
     }
-    return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+    return judgementOf(loweredBy);
   }
 }
 

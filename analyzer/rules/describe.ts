@@ -1,4 +1,5 @@
 /** Words for objects, operations and values, as a kernel developer writes them. */
+import { ERRNO } from "../../collectors/catalog/errno.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
 import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
@@ -7,20 +8,7 @@ import type { Registration } from "../lifecycle/registrations.js";
 import type { FindingObject } from "./finding.js";
 import type { RuleContext } from "./rule.js";
 
-const ERRNO_NAMES = new Map([
-  [1, "EPERM"],
-  [2, "ENOENT"],
-  [9, "EBADF"],
-  [11, "EAGAIN"],
-  [12, "ENOMEM"],
-  [13, "EACCES"],
-  [16, "EBUSY"],
-  [17, "EEXIST"],
-  [19, "ENODEV"],
-  [22, "EINVAL"],
-  [24, "EMFILE"],
-  [28, "ENOSPC"],
-]);
+const ERRNO_NAMES = new Map(Object.entries(ERRNO).map(([name, number]) => [number, name]));
 
 /** `-17` -> `-EEXIST`; other values as they are. */
 export function describeResult(result: number): string {

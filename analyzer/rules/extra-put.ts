@@ -4,7 +4,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, isDestroyer, isGarbage, judgeAfterDestroy, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
+import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
 export const extraPut: Rule = {
   meta: {
@@ -32,10 +32,6 @@ Fixed before: taking the reference before the file descriptor is visible (cfa393
 const SATURATED_BELOW = -0x2000_0000;
 /** Puts further apart than this are no race for the last reference, but a gap in what was seen. */
 const OVERLAP_NS = 10_000_000n;
-
-function judgeLosses(loweredBy: Judgement["loweredBy"]): Judgement {
-  return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
-}
 
 class ExtraPut implements RuleWatch {
   readonly #context: RuleContext;
@@ -137,7 +133,7 @@ class ExtraPut implements RuleWatch {
   /** A file that held a reference was closed after the destruction. */
   #byHolder(object: KernelObject, close: Operation): Finding | null {
     const judgement: Judgement | null = isGarbage(close)
-      ? judgeLosses(lossesBetween(this.#context, object.first.event.time, close.event.time))
+      ? judgementOf(lossesBetween(this.#context, object.first.event.time, close.event.time))
       : judgeAfterDestroy(this.#context, object, close);
     if (judgement === null) return null;
     const lastPut = object.history.findLast((operation) => operation.effect === "put") ?? close;
@@ -174,7 +170,7 @@ class ExtraPut implements RuleWatch {
       const text = "a reference may have been taken unseen in between";
       loweredBy.push({ code: "unseen-change", text, probe: operation.event.probe.name });
     }
-    return judgeLosses(loweredBy);
+    return judgementOf(loweredBy);
   }
 
   /** The object was used by value after it should have been gone. */

@@ -4,7 +4,7 @@ import type { Reason } from "../lifecycle/coverage.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
+import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
 export const illegalTransition: Rule = {
   meta: {
@@ -100,7 +100,7 @@ class IllegalTransition implements RuleWatch {
     // A reset, or a step that failed, needs no lookup.
     if (reached === machine.reset || reached === machine.error || isLegal(lookup, reached)) return null;
     const loweredBy = lossesBetween(this.#context, operation.event.time, following.operation.event.time);
-    const judgement: Judgement = { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+    const judgement: Judgement = judgementOf(loweredBy);
     return this.#finding(
       lookup,
       `${from} to ${reached} is no arc`,
@@ -125,7 +125,7 @@ class IllegalTransition implements RuleWatch {
       const text = "this request has an answer: its return may have been lost, and its task may sleep since";
       loweredBy.push({ code: "result-unknown", text, probe: event.probe.name });
     }
-    const judgement: Judgement = { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+    const judgement: Judgement = judgementOf(loweredBy);
     const what = `the way from ${from} to ${to} is looked up for ever`;
     return this.#finding(lookup, what, judgement, "no return was seen, and the task never again", null);
   }

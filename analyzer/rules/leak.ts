@@ -1,3 +1,4 @@
+import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
 import { type Reason, showsEffect, workedAround } from "../lifecycle/coverage.js";
@@ -6,7 +7,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { functionsWith, type Judgement, judgeAbsence, lossesBetween } from "./verdict.js";
+import { judgeAbsence, judgementOf, lossesBetween } from "./verdict.js";
 
 export const leak: Rule = {
   meta: {
@@ -119,7 +120,7 @@ class Leak implements RuleWatch {
       loweredBy.push({ code: "unseen-end", text, probe: null });
     }
     const evidence = storyOf(object, last, "the last reference is dropped, no destruction follows");
-    const finding = counterFinding("leak", "free-missing", object, last, judge(loweredBy), evidence);
+    const finding = counterFinding("leak", "free-missing", object, last, judgementOf(loweredBy), evidence);
     finding.title = `${finding.object.label} lost its last reference and was not destroyed`;
     finding.explanation = `${last.function} brought the counter to ${object.class.counter?.unused ?? 0}, and ${destroyers[0]} was not called for it.`;
     finding.expected = `${destroyers[0]} right after the last put`;
@@ -154,7 +155,7 @@ class Leak implements RuleWatch {
     loweredBy.push(HOLDERS_UNPLANNED);
     const left = trusted ? `the last put left ${read.value + lastPut.delta}` : "it was not destroyed";
     const evidence = storyOf(object, object.last, "the last that was seen of it");
-    const finding = counterFinding("leak", "leak", object, lastPut, judge(loweredBy), evidence);
+    const finding = counterFinding("leak", "leak", object, lastPut, judgementOf(loweredBy), evidence);
     finding.title = `${finding.object.label} was never destroyed although its files are closed`;
     finding.explanation = `Every recorded file that holds a reference was closed; ${left}.`;
     finding.expected = `${functionsWith(entry, "destroy")[0] ?? "its release"} once the last file is closed`;
@@ -181,7 +182,7 @@ class Leak implements RuleWatch {
     const evidence = storyOf(object, object.last, "the last that was seen of it");
     evidence.push({ event: by.event, operation: by, note: "its module is unloaded" });
     const lastGet = object.history.findLast((operation) => operation.effect === "get") ?? object.last;
-    const finding = counterFinding("leak", "leak", object, lastGet, judge(loweredBy), evidence);
+    const finding = counterFinding("leak", "leak", object, lastGet, judgementOf(loweredBy), evidence);
     finding.title = `${finding.object.label} was left behind when module ${String(by.object)} was unloaded`;
     finding.explanation = `Module ${String(by.object)} was unloaded while a reference was held${exact ? `: the counter was ${range.least}` : ""}.`;
     finding.expected = "every object destroyed before the module is unloaded";
@@ -213,7 +214,7 @@ class Leak implements RuleWatch {
       after: object.created.event,
       before: last.event,
     } as const;
-    const judgement = judge([...judgeAbsence(this.#context, absence).loweredBy, RELEASE_UNPLANNED]);
+    const judgement = judgementOf([...judgeAbsence(this.#context, absence).loweredBy, RELEASE_UNPLANNED]);
     const evidence = storyOf(object, object.last, "created, and never released");
     evidence.push({
       event: last.event,
@@ -281,8 +282,4 @@ function isExact(object: KernelObject): boolean {
   const { ledger } = object;
   if (ledger === null || object.losses > 0) return false;
   return ledger.reads > 0 && ledger.unread === 0 && ledger.breaks.length === 0;
-}
-
-function judge(loweredBy: Reason[]): Judgement {
-  return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
 }

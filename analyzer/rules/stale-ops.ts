@@ -1,3 +1,4 @@
+import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { Operation } from "../decode/operation.js";
 import { showsEffect } from "../lifecycle/coverage.js";
 import type { Owner } from "../lifecycle/owners.js";
@@ -5,7 +6,7 @@ import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { functionsWith, judgeAbsence, PROVEN } from "./verdict.js";
+import { judgeAbsence, PROVEN } from "./verdict.js";
 
 export const staleOps: Rule = {
   meta: {
@@ -177,12 +178,8 @@ class StaleOps implements RuleWatch {
     }
     const relation = operation.class.table?.owner ?? "module";
     const instance = relation === "module" ? undefined : this.#context.world.classOf(relation);
-    const exit = instance
-      ? Object.entries(instance.functions).find(([, spec]) =>
-          spec.effects.some((effect) => effect.effect === "destroy"),
-        )
-      : undefined;
-    if (exit) return { function: exit[0], after: exit[0], context: "by the catalog: its end was not recorded" };
+    const [exit] = instance ? functionsWith(instance, "destroy") : [];
+    if (exit !== undefined) return { function: exit, after: exit, context: "by the catalog: its end was not recorded" };
     const name = owner?.kind === "module" ? owner.name : null;
     const after = name === null ? "its owner was gone" : `module ${name} was ${owner?.failed ? "freed" : "unloaded"}`;
     const context = name === null ? null : `called by module ${name}, which did not undo it`;

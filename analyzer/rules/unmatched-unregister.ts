@@ -3,7 +3,7 @@ import type { Registration, Unmatched } from "../lifecycle/registrations.js";
 import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
+import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
 export const unmatchedUnregister: Rule = {
   meta: {
@@ -122,7 +122,7 @@ class UnmatchedUnregister implements RuleWatch {
       const text = "a register may not have been recorded: none was seen both before and after";
       loweredBy.push({ code: "not-probed", text, probe: null });
     }
-    return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+    return judgementOf(loweredBy);
   }
 
   #finding(

@@ -4,7 +4,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, isDestroyer, isGarbage, judgeAfterDestroy, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, lossesBetween, PROVEN } from "./verdict.js";
+import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
 export const useAfterRelease: Rule = {
   meta: {
@@ -89,7 +89,7 @@ class UseAfterRelease implements RuleWatch {
   #overwritten(object: KernelObject, operation: Operation): Finding {
     const from = object.destroyed?.event.time ?? object.last.event.time;
     const loweredBy = lossesBetween(this.#context, from, operation.event.time);
-    const judgement: Judgement = { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+    const judgement: Judgement = judgementOf(loweredBy);
     const evidence = storyOf(object, operation, `used after its destruction: ${operation.read?.value} is no count`);
     const finding = counterFinding("use-after-release", "use-after-release", object, operation, judgement, evidence);
     finding.title = `${finding.object.label} was used after its destruction`;

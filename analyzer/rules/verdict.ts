@@ -2,6 +2,7 @@
  * How sure a finding is (design, section 8): `proven` by a value or return code, `derived` where its absence of
  * something rests on probes that worked and nothing was lost, else `suspected`, and by what.
  */
+import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
 import type { AuditEvent } from "../decode/operation.js";
 import { type Reason, workedAround } from "../lifecycle/coverage.js";
@@ -33,14 +34,12 @@ export function judgeAbsence(context: RuleContext, absence: Absence): Judgement 
     const text = `a call of ${names} may not have been recorded: no probe on it was seen to work before and after`;
     loweredBy.push({ code: "not-probed", text, probe: null });
   }
-  return loweredBy.length > 0 ? { verdict: "suspected", loweredBy } : { verdict: "derived", loweredBy };
+  return judgementOf(loweredBy);
 }
 
-/** Functions of a class that have an effect. */
-export function functionsWith(entry: ClassEntry, effect: Effect): string[] {
-  return Object.entries(entry.functions)
-    .filter(([, spec]) => spec.effects.some((candidate) => candidate.effect === effect))
-    .map(([name]) => name);
+/** Derived, unless something could explain the matter away. */
+export function judgementOf(loweredBy: Reason[]): Judgement {
+  return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
 }
 
 /** Losses that overlap a span of time. */

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isNode, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { type ClassEntry, classSchema, type FunctionEntry } from "./schema.js";
+import { type ClassEntry, classSchema, type Effect, type FunctionEntry } from "./schema.js";
 
 /** An argument of a function's prototype. */
 export interface Parameter {
@@ -170,6 +170,13 @@ function buildCatalog(classes: ReadonlyMap<string, ClassEntry>): Catalog {
     for (const name of Object.keys(entry.sites)) append(sites, name, entry);
   }
   return { classes, functions, tracepoints, sites };
+}
+
+/** Functions of a class that have an effect. */
+export function functionsWith(entry: ClassEntry, effect: Effect): string[] {
+  return Object.entries(entry.functions)
+    .filter(([, spec]) => spec.effects.some((candidate) => candidate.effect === effect))
+    .map(([name]) => name);
 }
 
 function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {

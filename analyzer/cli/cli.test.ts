@@ -137,6 +137,13 @@ describe("results go where the user wants them", () => {
     expect(ended).toMatchObject({ code: 0, stderr: "" });
   });
 
+  it("a closed pipe does not hide a bug", async () => {
+    const ended = await start(main, ["analyze", "--format", "json", fixture("create-device-race-6.1.dat.xz")], {
+      head: 1,
+    });
+    expect(ended).toMatchObject({ code: 1, stderr: "" });
+  });
+
   it("no colour where there is no terminal", async () => {
     expect((await program("analyze", BUG)).stdout).not.toMatch(/\u001b/);
   });

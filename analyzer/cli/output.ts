@@ -3,16 +3,14 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { harmless } from "../report/harmless.js";
 import { WrongUse } from "./wrong-use.js";
 
-/** Whoever read our output has closed it (`| head`): no error. */
-export class PipeClosed extends Error {
-  override name = "PipeClosed";
-}
-
-/** Writes a result to a file, or to standard output. */
+/**
+ * Writes a result to a file, or to standard output. Whoever reads that may close it early (`| head`): the rest is not
+ * wanted then, and the exit code stays what it is.
+ */
 export async function writeResult(result: string | Iterable<string>, file: string | null): Promise<void> {
   const chunks = typeof result === "string" ? [result] : result;
   if (file === null) {
-    for (const chunk of chunks) await writeOut(chunk);
+    for (const chunk of chunks) if (!(await writeOut(chunk))) return;
     return;
   }
   let fd: number;
@@ -30,15 +28,19 @@ export async function writeResult(result: string | Iterable<string>, file: strin
   }
 }
 
-function writeOut(text: string): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException) => reject(error.code === "EPIPE" ? new PipeClosed() : error);
+/** False when nobody reads any more. */
+function writeOut(text: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") resolve(false);
+      else reject(error);
+    };
     process.stdout.once("error", fail);
     process.stdout.write(text, (error) => {
       // After a failed write the stream emits the error, too: the listener has to be there still.
       if (error) return fail(error);
       process.stdout.removeListener("error", fail);
-      resolve();
+      resolve(true);
     });
   });
 }

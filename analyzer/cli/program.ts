@@ -10,7 +10,6 @@ import { analyzeCommand } from "./analyze.js";
 import { catalogCommand } from "./catalog.js";
 import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";
-import { PipeClosed } from "./output.js";
 import { queryCommand } from "./query.js";
 import { WrongUse } from "./wrong-use.js";
 
@@ -37,7 +36,6 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function report(error: unknown): number {
-  if (error instanceof PipeClosed) return EXIT.clean;
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.clean : EXIT.unusable;
   const known = [UnreadableInput, UnusableDatabase, CatalogError, WrongUse].some((kind) => error instanceof kind);
   const message = error instanceof Error ? error.message : String(error);

@@ -3,16 +3,20 @@ import type { Database } from "better-sqlite3";
 import { defaultCatalog } from "../collectors/catalog/default.js";
 import { type AuditOptions, auditReaders, openTraces, symbolsOf } from "./audit.js";
 import { exitCode } from "./exit-code.js";
-import { describeCall } from "./rules/describe.js";
+import { describeCall, stackFunctions } from "./rules/describe.js";
+import type { Finding } from "./rules/finding.js";
 import { AuditView } from "./store/audit-view.js";
 import { createAuditDatabase } from "./store/database.js";
 import { StoreRecorder } from "./store/recorder.js";
+import { type Known, suppressedBy } from "./triage/known.js";
 import { version } from "./version.js";
 
 export interface AnalyzeOptions extends Partial<AuditOptions> {
   /** Where to keep the audit; without it, it lives as long as the result. */
   db?: string | null;
   allowPartial?: boolean;
+  /** Findings that do not count: suppressions (whose uses are counted) and fingerprints of an earlier audit. */
+  known?: Known;
   /** Whether every relevant event goes into the database, or only those that findings rest on. Default: with `db`. */
   keepEvents?: boolean;
 }
@@ -39,10 +43,19 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
     try {
       const recorder = new StoreRecorder(database, version(), options.keepEvents ?? options.db != null);
       const outcome = await auditReaders(readers, audit, recorder);
-      const exit = exitCode(outcome, options.allowPartial ?? false);
       // Names of addresses are looked up in the sources to the end.
+      const context = { symbols: symbolsOf(outcome.sources) };
+      const functions = ({ culprit }: Finding) => [
+        culprit.function,
+        ...(culprit.site === null ? [] : [culprit.site]),
+        ...(culprit.event === null ? [] : stackFunctions(context, culprit.event)),
+      ];
+      const suppressed = options.known ? suppressedBy(outcome.findings, options.known, functions) : new Map();
+      const exit = exitCode(outcome, options.allowPartial ?? false, suppressed);
       recorder.finish(outcome, exit, {
-        call: (operation) => describeCall({ symbols: symbolsOf(outcome.sources) }, operation),
+        call: (operation) => describeCall(context, operation),
+        functions,
+        suppressedBy: (finding) => suppressed.get(finding) ?? null,
       });
       return { exit, view: new AuditView(database), database, close: () => database.close() };
     } catch (error) {
@@ -58,3 +71,5 @@ export { loadCatalog } from "../collectors/catalog/catalog.js";
 export { UnreadableInput } from "./import/trace-event.js";
 export { AuditView } from "./store/audit-view.js";
 export { openAuditDatabase, UnusableDatabase } from "./store/database.js";
+export { type EarlierFinding, readEarlier } from "./triage/earlier.js";
+export { parseSuppressions } from "./triage/suppressions.js";

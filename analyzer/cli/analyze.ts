@@ -1,7 +1,11 @@
+import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { analyze } from "../index.js";
+import { harmless } from "../report/harmless.js";
 import { REPORTS } from "../report/index.js";
+import { type EarlierFinding, readEarlier } from "../triage/earlier.js";
+import { BadSuppression, parseSuppressions, type Suppression } from "../triage/suppressions.js";
 import { Progress, wantsColor, writeResult } from "./output.js";
 import { WrongUse } from "./wrong-use.js";
 
@@ -12,6 +16,8 @@ interface Options {
   class?: string[];
   catalog?: string[];
   allowPartial?: boolean;
+  suppressions?: string[];
+  baseline?: string[];
   quiet?: boolean;
 }
 
@@ -25,6 +31,8 @@ export function analyzeCommand(state: { exit: number }): Command {
     .option("--class <names>", "judge only these resource classes (ktally catalog list): a,b or once each", collect)
     .option("--catalog <file>", "a further catalog entry of your own; may be repeated", collect)
     .option("--allow-partial", "exit 0 although classes were only partly seen or a suspicion remains")
+    .option("--suppressions <file>", "lines rule:class:function (* for any) of what does not count", collect)
+    .option("--baseline <file>", "an earlier JSON report or database: only what is new counts", collect)
     .option("--quiet", "print nothing, leave only the exit code")
     .addHelpText("after", EXIT_CODES)
     .action(async (files: string[], options: Options) => {
@@ -50,12 +58,17 @@ export async function runAnalyze(files: readonly string[], options: Options): Pr
   if (unknown !== undefined) {
     throw new WrongUse(`--class ${unknown}: there is no such class; ktally catalog list names them all`);
   }
+  const known = {
+    suppressions: (options.suppressions ?? []).flatMap(readSuppressions),
+    baseline: new Set((options.baseline ?? []).flatMap(readBaseline).map(({ fingerprint }) => fingerprint)),
+  };
   const progress = new Progress(options.quiet !== true);
   const analysis = await analyze(files, {
     catalog,
     classes,
     db: options.db ?? null,
     allowPartial: options.allowPartial ?? false,
+    known,
     progress: (events) => progress.update(events),
   }).finally(() => progress.clear());
   try {
@@ -65,8 +78,33 @@ export async function runAnalyze(files: readonly string[], options: Options): Pr
       const width = process.stdout.isTTY === true ? process.stdout.columns : null;
       await writeResult(report(analysis.view, { color, width }), options.output ?? null);
     }
+    for (const { at, pattern, uses } of options.quiet === true ? [] : known.suppressions) {
+      if (uses === 0) process.stderr.write(`ktally: ${harmless(`${at}: ${pattern} suppressed nothing`)}\n`);
+    }
     return analysis.exit;
   } finally {
     analysis.close();
   }
+}
+
+function readSuppressions(file: string): Suppression[] {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new WrongUse(`--suppressions ${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  try {
+    return parseSuppressions(text, file);
+  } catch (error) {
+    throw error instanceof BadSuppression ? new WrongUse(error.message) : error;
+  }
+}
+
+function readBaseline(file: string): EarlierFinding[] {
+  const findings = readEarlier(file);
+  if (findings !== null) return findings;
+  throw new WrongUse(
+    `--baseline ${file}: is neither a JSON report nor a database; make one with --format json or --db`,
+  );
 }

@@ -149,6 +149,63 @@ describe("results go where the user wants them", () => {
   });
 });
 
+describe("what is known already", () => {
+  const STALE = "stale-ops:kvm_device_ops:kvm_exit";
+
+  it("by a suppression does not count, is named, and takes its consequence with it", async () => {
+    const known = file("known.txt", `# ours\n${STALE}\nleak:*:nothing\n`);
+    const ended = await ktally("analyze", "--suppressions", known, BUG);
+    expect(ended.code).toBe(125);
+    expect(ended.stdout).toMatch(/^No bug that is not suppressed was found/);
+    expect(ended.stdout).toMatch(new RegExp(`^suppressed\n +2 {2}${STALE}\n`, "m"));
+    expect(ended.stderr).toBe(`ktally: ${known}:3: leak:*:nothing suppressed nothing\n`);
+    const json = JSON.parse((await ktally("analyze", "--suppressions", known, "--format", "json", BUG)).stdout);
+    expect(json.exit).toBe(125);
+    expect(json.findings.map((finding: { suppressed_by: string }) => finding.suppressed_by)).toEqual([STALE, STALE]);
+    expect((await ktally("analyze", "--allow-partial", "--suppressions", known, BUG)).code).toBe(0);
+  });
+
+  it("by a suppression of something else does count", async () => {
+    const other = file("other.txt", "stale-ops:kvm_device_ops:kvm_init\n");
+    expect((await ktally("analyze", "--quiet", "--suppressions", other, BUG)).code).toBe(1);
+  });
+
+  it("by a baseline, JSON or database, does not count; what the baseline lacks does", async () => {
+    await ktally("analyze", "--format", "json", "--output", path("bug.json"), BUG);
+    await ktally("analyze", "--format", "json", "--output", path("clean.json"), CLEAN);
+    await ktally("analyze", "--quiet", "--db", path("bug.db"), BUG);
+    expect((await ktally("analyze", "--quiet", "--baseline", path("bug.json"), BUG)).code).toBe(125);
+    expect((await ktally("analyze", "--quiet", "--baseline", path("bug.db"), BUG)).code).toBe(125);
+    expect((await ktally("analyze", "--quiet", "--baseline", path("clean.json"), BUG)).code).toBe(1);
+    // Another recording of the same bug, with other probes.
+    const other = fixture("seed0-6.1-stranger.dat.xz");
+    expect((await ktally("analyze", "--quiet", "--baseline", path("bug.json"), other)).code).toBe(125);
+  });
+
+  it("in a file that is none of ours is told in one line", async () => {
+    expectRefusal(await ktally("analyze", "--baseline", CLEAN, BUG), /is neither a JSON report nor a database/);
+    expectRefusal(await ktally("analyze", "--baseline", file("x.json", "{ no"), BUG), /is no JSON/);
+    expectRefusal(await ktally("analyze", "--baseline", file("y.json", "{}"), BUG), /is no report of ktally/);
+    expectRefusal(await ktally("analyze", "--baseline", path("none.json"), BUG), /there is no such file/);
+    expectRefusal(await ktally("analyze", "--suppressions", path("none"), BUG), /cannot be read/);
+    expectRefusal(await ktally("analyze", "--suppressions", file("z", "leak\n"), BUG), /z:1: "leak" is not rule:/);
+  });
+
+  it("diff says what is new, gone and the same, of reports, databases and traces", async () => {
+    const added = await ktally("diff", path("clean.json"), path("bug.db"));
+    expect(added.code).toBe(1);
+    expect(added.stdout).toMatch(
+      /^new {3}[0-9a-f]{16} {2}stale-ops · kvm_device_ops · proven {3}.*\n(.*\n)*2 new, 0 gone, 0 the same\n$/,
+    );
+    const gone = await ktally("diff", path("bug.json"), CLEAN);
+    expect(gone).toMatchObject({ code: 0, stdout: expect.stringMatching(/0 new, 2 gone, 0 the same\n$/) });
+    const same = await ktally("diff", "--format", "json", path("bug.json"), BUG);
+    expect(same.code).toBe(0);
+    expect(JSON.parse(same.stdout)).toMatchObject({ new: [], gone: [], same: [{ rule: "stale-ops" }, {}] });
+    expectRefusal(await ktally("diff", path("none"), BUG), /there is no such file/);
+  });
+});
+
 describe("input", () => {
   it("may come from standard input", async () => {
     const ended = await start(main, ["analyze", "--class", "kvm", "-"], { input: readFileSync(CLEAN) });

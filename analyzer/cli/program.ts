@@ -8,6 +8,7 @@ import { UnusableDatabase } from "../store/database.js";
 import { version } from "../version.js";
 import { analyzeCommand } from "./analyze.js";
 import { catalogCommand } from "./catalog.js";
+import { diffCommand } from "./diff.js";
 import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";
 import { queryCommand } from "./query.js";
@@ -22,7 +23,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text) })
     .showHelpAfterError("(ktally --help lists the commands)");
-  for (const command of [analyzeCommand, explainCommand, queryCommand, catalogCommand, formatsCommand]) {
+  for (const command of [analyzeCommand, diffCommand, explainCommand, queryCommand, catalogCommand, formatsCommand]) {
     program.addCommand(command(state));
   }
   // Commands inherit how the program ends.

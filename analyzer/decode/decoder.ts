@@ -340,7 +340,7 @@ function isOwnInstruction(call: Call, told: Operation): boolean {
 }
 
 function siteFunction(event: AuditEvent, meaning: Extract<Interpretation, { role: "site" }>): string {
-  return meaning.function ?? event.stack?.frames[0]?.symbol ?? event.probe.name;
+  return meaning.function ?? withoutCloneSuffix(event.stack?.frames[0]?.symbol ?? event.probe.name);
 }
 
 function sameAddress(a: Probe | undefined, b: Probe): boolean {

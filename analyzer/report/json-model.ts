@@ -70,7 +70,7 @@ const finding = z.strictObject({
   explanation: z.string(),
   expected: z.string(),
   fixed_by: z.string().nullable(),
-  suppressed_by: z.string().nullable(),
+  suppressed_by: z.string().nullable().describe("the user's pattern, or baseline: does not count"),
   culprit: z.strictObject({ function: z.string(), site: z.string().nullable(), stack: z.array(z.string()) }),
   events: z.array(event),
 });

@@ -49,7 +49,7 @@ function findingJson(finding: FindingView): FindingJson {
     explanation: finding.explanation,
     expected: finding.expected,
     fixed_by: finding.fixed_by,
-    suppressed_by: null,
+    suppressed_by: finding.suppressed_by,
     culprit: { function: finding.culprit, site: finding.culprit_site, stack: finding.culprit_stack },
     events: finding.evidence.map((event) => ({
       time_ns: String(event.time_ns),

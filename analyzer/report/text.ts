@@ -25,7 +25,9 @@ const LABEL = 12;
 export function textReport(audit: AuditView, options: TextOptions): string {
   const style = styleFor(options.color);
   const width = Math.max(60, Math.min(options.width ?? 100, 120));
-  const findings = audit.findings();
+  const all = audit.findings();
+  const findings = all.filter((finding) => finding.suppressed_by === null);
+  const suppressed = all.filter((finding) => finding.suppressed_by !== null);
   const roots = findings.filter((finding) => finding.consequence_of === null);
   const lines: string[] = [];
   const coverage = audit.coverage();
@@ -34,7 +36,8 @@ export function textReport(audit: AuditView, options: TextOptions): string {
     const consequences = findings.filter((finding) => finding.consequence_of === root.id);
     lines.push(...findingLines(root, consequences, coverage, style, width, index === 0 ? headline(roots) : null));
   }
-  if (roots.length === 0) lines.push(...nothingFound(coverage, style));
+  if (roots.length === 0) lines.push(...nothingFound(coverage, suppressed.length > 0, style));
+  if (suppressed.length > 0) lines.push("", ...suppressedLines(suppressed, style, width));
   lines.push("", ...footer(audit.sources(), coverage, style, width));
   return `${lines.join("\n")}\n`;
 }
@@ -142,12 +145,29 @@ function seen(coverage: readonly CoverageView[], of: string): string {
   return own === undefined ? "" : `${own.class} ${own.state}${why}`;
 }
 
-function nothingFound(coverage: readonly CoverageView[], style: Style): string[] {
+/** What was found and does not count, by the pattern that the user gave, with how often it was used. */
+function suppressedLines(findings: readonly FindingView[], style: Style, width: number): string[] {
+  const reasons = [...new Set(findings.map((finding) => finding.suppressed_by ?? ""))];
+  return [
+    style.strong("suppressed"),
+    ...reasons.flatMap((reason) => {
+      const its = findings.filter((finding) => finding.suppressed_by === reason);
+      const titles = its.map((finding) => `${finding.title} (${finding.rule} · ${finding.verdict})`);
+      return [
+        `${String(its.length).padStart(5)}  ${harmless(reason)}`,
+        ...titles.flatMap((title) => wrap(harmless(title), width - 9).map((line) => `         ${style.faint(line)}`)),
+      ];
+    }),
+  ];
+}
+
+function nothingFound(coverage: readonly CoverageView[], suppressed: boolean, style: Style): string[] {
   const judged = coverage.filter((entry) => entry.judged && entry.effects > 0 && entry.class !== "module");
   if (judged.length === 0) return [style.strong("Nothing was judged: no event shows an object of any class.")];
   const names = judged.map((entry) => entry.class).join(", ");
   const whole = judged.every((entry) => entry.state === "complete");
-  return [style.strong(whole ? `No bug found in ${names}.` : `No bug found in what was seen of ${names}.`)];
+  const what = suppressed ? "No bug that is not suppressed was found in" : "No bug found in";
+  return [style.strong(whole ? `${what} ${names}.` : `${what} what was seen of ${names}.`)];
 }
 
 /** Reasons in words; probes that never fired are named together. */

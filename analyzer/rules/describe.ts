@@ -89,7 +89,7 @@ export function describeRegistration(context: RuleContext, entry: Registration):
 }
 
 /** Functions of an event's stack, innermost first, tracing internals left out. */
-export function stackFunctions(context: RuleContext, event: AuditEvent): string[] {
+export function stackFunctions(context: Pick<RuleContext, "symbols">, event: AuditEvent): string[] {
   const symbols = context.symbols(event.source);
   const names: string[] = [];
   for (const frame of event.stack?.frames ?? []) {

@@ -50,6 +50,7 @@ export interface FindingView {
   generation: number;
   consequence_of: number | null;
   fingerprint: string;
+  suppressed_by: string | null;
   title: string;
   explanation: string;
   expected: string;
@@ -144,6 +145,7 @@ export class AuditView {
       generation: number(row.generation),
       consequence_of: numberOrNull(row.consequence_of),
       fingerprint: text(row.fingerprint),
+      suppressed_by: textOrNull(row.suppressed_by),
       title: text(row.title),
       explanation: text(row.explanation),
       expected: text(row.expected),

@@ -1,17 +1,22 @@
 /** Findings and their evidence, as rows. */
-import { createHash } from "node:crypto";
 import type { Database } from "better-sqlite3";
 import type { Operation } from "../decode/operation.js";
 import type { Finding } from "../rules/finding.js";
+import { fingerprint } from "../rules/fingerprint.js";
 
-/** How to put an operation into words: needs the symbols of the sources. */
+/** What needs the symbols of the sources, or what the user knows already. */
 export interface FindingTexts {
+  /** An operation in words. */
   call(operation: Operation): string;
+  /** The culprit's function and those that called it, innermost first. */
+  functions(finding: Finding): readonly string[];
+  /** Why a finding is known and does not count; null for a new one. */
+  suppressedBy(finding: Finding): string | null;
 }
 
 /** Writes the findings of an audit, roots before their consequences. */
 export function writeFindings(database: Database, findings: readonly Finding[], texts: FindingTexts): void {
-  const insert = database.prepare(`INSERT INTO findings VALUES (${Array(21).fill("?").join(",")})`);
+  const insert = database.prepare(`INSERT INTO findings VALUES (${Array(22).fill("?").join(",")})`);
   const reason = database.prepare("INSERT INTO reasons VALUES (NULL,?,?,?,?)");
   const evidence = database.prepare("INSERT INTO evidence VALUES (?,?,?,?,?,?,?,?,?,?)");
   const ids = new Map(findings.map((finding, index) => [finding, index + 1]));
@@ -29,7 +34,8 @@ export function writeFindings(database: Database, findings: readonly Finding[], 
       object.key,
       object.generation,
       finding.consequenceOf === null ? null : (ids.get(finding.consequenceOf) ?? null),
-      fingerprint(finding),
+      fingerprint(finding, texts.functions(finding)),
+      texts.suppressedBy(finding),
       finding.title,
       finding.explanation,
       finding.expected,
@@ -56,13 +62,4 @@ export function writeFindings(database: Database, findings: readonly Finding[], 
       );
     }
   }
-}
-
-/** The same bug in another run or boot: class, rule and functions, never addresses (design, section 8). */
-export function fingerprint(finding: Finding): string {
-  const functions = [finding.culprit.function, finding.trigger?.function ?? ""];
-  const isAddress = finding.object.address !== null && finding.class.table?.key === finding.class.table?.ops;
-  const key = isAddress || finding.class.kind === "counted" ? "" : (finding.object.key ?? "");
-  const text = [finding.class.class, finding.rule, finding.variant, key, ...functions].join("\n");
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

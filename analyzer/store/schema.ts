@@ -8,7 +8,7 @@
 export const APPLICATION_ID = 0x6b746c79;
 
 /** Raised with every change of the tables below; see migrations.ts. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export const SCHEMA = `
 -- What is true of the audit as a whole: version (of ktally), state ('importing' until everything is in, then
@@ -175,6 +175,7 @@ CREATE TABLE findings (
   generation     INTEGER NOT NULL,
   consequence_of INTEGER,             -- findings.id of the root cause
   fingerprint    TEXT NOT NULL,       -- the same in other runs and boots
+  suppressed_by  TEXT,                -- the user's pattern, or 'baseline'; NULL for what counts
   title          TEXT NOT NULL,
   explanation    TEXT NOT NULL,
   expected       TEXT NOT NULL,

@@ -95,13 +95,14 @@ export async function auditReaders(
   const locations = new Map<string, CodeLocation>();
   let id = 0;
   for await (const batch of readTimeline(readers, (source) => wantsOf(decoder, locations, sources[source]))) {
-    for (const { source, item } of batch) {
+    for (const item of batch) {
       if (item.kind === "gap") {
         world.lose(item);
         continue;
       }
-      const event: AuditEvent = Object.assign(item, { id: ++id, source });
-      relevant[source] = (relevant[source] ?? 0) + 1;
+      const event = item as AuditEvent;
+      event.id = ++id;
+      relevant[event.source]!++;
       end = item.time;
       seen.note(event);
       recorder?.event(event);

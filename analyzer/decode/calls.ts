@@ -14,7 +14,7 @@ const FLAG_NMI = 0x40;
 const MAX_DEPTH = 16;
 
 export class Calls {
-  readonly #open = new Map<string, Call[]>();
+  readonly #open = new Map<number, Call[]>();
 
   /** Open calls of the event's task, outermost first. */
   of(event: TraceEvent): readonly Call[] {
@@ -92,17 +92,26 @@ function dropEnded(stack: Call[], event: TraceEvent): void {
   }
 }
 
-/** Task of an event: the idle task is one per CPU. */
-export function taskKey(event: TraceEvent): string {
-  return event.tid === 0 ? `0/${event.cpu}` : String(event.tid);
+/** Task of an event: its id; the idle task is one per CPU (negative). */
+export function taskKey(event: TraceEvent): number {
+  return event.tid === 0 ? -1 - event.cpu : event.tid;
 }
 
-/** Task and context that calls nest in. */
-export function contextKey(event: TraceEvent): string {
+/** More CPUs than a kernel can have (NR_CPUS of the largest configuration is 8192). */
+const MAX_CPUS = 2 ** 14;
+/** More tasks than a kernel can have (PID_MAX_LIMIT), and the idle tasks. */
+const MAX_TASKS = 2 ** 23;
+
+/** Task and context that calls nest in. Equal to `taskKey` outside of interrupts. */
+export function contextKey(event: TraceEvent): number {
   const task = taskKey(event);
   const flags = event.flags;
   if (flags === null || (flags & FLAG_NMI) !== 0) return task;
-  if ((flags & FLAG_HARDIRQ) !== 0) return `${task}/hard/${event.cpu}`;
-  if ((flags & FLAG_SOFTIRQ) !== 0) return `${task}/soft/${event.cpu}`;
+  if ((flags & FLAG_HARDIRQ) !== 0) return interruptKey(task, 1, event.cpu);
+  if ((flags & FLAG_SOFTIRQ) !== 0) return interruptKey(task, 2, event.cpu);
   return task;
+}
+
+function interruptKey(task: number, context: 1 | 2, cpu: number): number {
+  return task + MAX_TASKS * 2 * (context * MAX_CPUS + (cpu % MAX_CPUS));
 }

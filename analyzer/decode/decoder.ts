@@ -58,7 +58,7 @@ export class Decoder {
   /** Distinct stacks of wanted events: what they show is active though no probe is on it. */
   readonly stacks = new Set<Stack>();
   /** Last site hit per task, to recognise a second tracer's probe on the same instruction. */
-  readonly #lastSite = new Map<string, { probes: Probe[]; time: bigint; operation: Operation }>();
+  readonly #lastSite = new Map<number, { probes: Probe[]; time: bigint; operation: Operation }>();
   /** Names of callers, by what the event holds of them; of the source asked last. */
   readonly #callSites = new Map<bigint | string, { source: number; name: string | null }>();
 
@@ -356,7 +356,7 @@ function makeOperation(
   name: string,
   known: Partial<Operation>,
 ): Operation {
-  return {
+  const operation: Operation = {
     class: entry,
     effect,
     event,
@@ -378,8 +378,8 @@ function makeOperation(
     refusal: null,
     callSite: null,
     call: null,
-    ...known,
   };
+  return Object.assign(operation, known);
 }
 
 function sameParameters(call: Call, event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): boolean {

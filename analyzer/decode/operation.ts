@@ -1,14 +1,13 @@
 /** What an event means: the words between decoding and the lifecycle core. */
 import type { CataloguedFunction } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
-import type { Address, Nanoseconds, Probe, TraceEvent } from "../import/trace-event.js";
+import type { SourcedEvent } from "../import/timeline.js";
+import type { Address, Nanoseconds, Probe } from "../import/trace-event.js";
 
 /** A TraceEvent with its place in the audit. */
-export interface AuditEvent extends TraceEvent {
+export interface AuditEvent extends SourcedEvent {
   /** Number of the event in the audit, 1-based; the store's key. */
   id: number;
-  /** Which of the audit's sources it came from. */
-  source: number;
 }
 
 /** Identity of an object within its class: an address, or a module's name. */

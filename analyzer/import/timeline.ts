@@ -8,11 +8,12 @@ import type { Gap, Nanoseconds, TraceEvent, TraceItem, TraceReader, Wants } from
 /** trace-cmd rounds to microseconds, the kernel cuts off: equal events lie at most this far apart. */
 const SAME_WITHIN = 1_000n;
 
-export interface TimelineItem {
-  /** Index of the source in the list given. */
+/** An event with the index of its source in the list given. */
+export interface SourcedEvent extends TraceEvent {
   source: number;
-  item: TraceItem;
 }
+
+export type TimelineItem = SourcedEvent | Gap;
 
 /** Reads all sources in time order. `wants` is asked once per probe of each source. */
 export async function* readTimeline(
@@ -21,17 +22,17 @@ export async function* readTimeline(
 ): AsyncGenerator<TimelineItem[]> {
   const [only] = readers;
   if (only && readers.length === 1) {
-    for await (const batch of only.read(wants(0))) yield batch.map((item) => ({ source: 0, item }));
+    for await (const batch of only.read(wants(0))) yield sourced(batch, 0);
     return;
   }
   yield* mergeSources(readers, wants);
 }
 
 class Cursor {
-  #batch: TraceItem[] = [];
+  #batch: readonly TimelineItem[] = [];
   #index = 0;
   readonly #batches: AsyncIterator<TraceItem[]>;
-  item: TraceItem | null = null;
+  item: TimelineItem | null = null;
   /** Time at which the item is looked at: later for lower ranks, so that its equals have been seen by then. */
   due: Nanoseconds = 0n;
 
@@ -51,7 +52,7 @@ class Cursor {
         this.item = null;
         return;
       }
-      this.#batch = next.value;
+      this.#batch = sourced(next.value, this.source);
       this.#index = 0;
     }
     this.item = this.#batch[this.#index++] ?? null;
@@ -77,15 +78,15 @@ async function* mergeSources(
     if (item.kind === "gap") {
       if (!recent.fills(item, source) && !gaps.some((gap) => isSameGap(gap, item))) {
         gaps.push(item);
-        insert(held, { source, item });
+        insert(held, item);
       }
     } else if (!recent.isSeen(item, rank)) {
-      recent.add(item, rank, source);
-      insert(held, { source, item });
+      recent.add(item, rank);
+      insert(held, item);
     }
     await cursor.advance();
     if (held.length >= 2000) {
-      const cut = held.findIndex(({ item: waiting }) => timeOf(waiting) > due - 2n * SAME_WITHIN);
+      const cut = held.findIndex((waiting) => timeOf(waiting) > due - 2n * SAME_WITHIN);
       if (cut > 0) {
         yield held.slice(0, cut);
         held = held.slice(cut);
@@ -111,12 +112,12 @@ class RecentEvents {
     return twin !== undefined;
   }
 
-  add(event: TraceEvent, rank: number, source: number): void {
+  add(event: SourcedEvent, rank: number): void {
     const name = nameOf(event);
     const list = (this.#byName.get(name) ?? []).filter((known) => event.time - known.time <= 4n * SAME_WITHIN);
     list.push({ time: event.time, rank, taken: new Set() });
     this.#byName.set(name, list);
-    this.#own.push({ source, cpu: event.cpu, time: event.time });
+    this.#own.push({ source: event.source, cpu: event.cpu, time: event.time });
     if (this.#own.length > 20_000) this.#own.splice(0, 10_000);
   }
 
@@ -129,6 +130,12 @@ class RecentEvents {
     );
     return found.length >= (gap.lost ?? 1);
   }
+}
+
+/** The same items: no copy is made of what a reader hands over. */
+function sourced(batch: TraceItem[], source: number): TimelineItem[] {
+  for (const item of batch) if (item.kind === "event") (item as SourcedEvent).source = source;
+  return batch as TimelineItem[];
 }
 
 function rankOf(reader: TraceReader | undefined): number {
@@ -157,9 +164,9 @@ function isSameGap(a: Gap, b: Gap): boolean {
 }
 
 /** Items come nearly in order; a later source's event may belong a microsecond earlier. */
-function insert(list: TimelineItem[], entry: TimelineItem): void {
-  const time = timeOf(entry.item);
+function insert(list: TimelineItem[], item: TimelineItem): void {
+  const time = timeOf(item);
   let at = list.length;
-  while (at > 0 && timeOf((list[at - 1] as TimelineItem).item) > time) at--;
-  list.splice(at, 0, entry);
+  while (at > 0 && timeOf(list[at - 1]!) > time) at--;
+  list.splice(at, 0, item);
 }

@@ -45,7 +45,7 @@ export interface LedgerStep {
 
 interface Open {
   operation: Operation;
-  task: string;
+  task: number;
   cpu: number;
   /** End of the window; null: the CPU's last record, so it never closes by time. */
   end: bigint | null;

@@ -40,6 +40,8 @@ export interface KernelObject {
 }
 
 const HISTORY = 64;
+/** Dropped at once, so that a long life is not moved along with each operation. */
+const HISTORY_SLACK = 64;
 /** Destroyed objects that are remembered for late uses: memory stays bounded however long the trace is. */
 const MAX_DEAD = 4096;
 
@@ -288,9 +290,8 @@ function isPhaseOf(known: KernelObject, operation: Operation): boolean {
 
 function remember(object: KernelObject, operation: Operation): void {
   object.last = operation;
-  if (object.history.length >= HISTORY) {
-    object.history.splice(HISTORY / 2, 1);
-    object.omitted++;
-  }
   object.history.push(operation);
+  if (object.history.length < HISTORY + HISTORY_SLACK) return;
+  object.history.splice(HISTORY / 2, HISTORY_SLACK);
+  object.omitted += HISTORY_SLACK;
 }

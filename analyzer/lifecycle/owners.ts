@@ -24,7 +24,7 @@ export interface Owner {
   /** The module load that an instance was begun in. */
   module: Owner | null;
   /** Task that loaded a module. */
-  task: string | null;
+  task: number | null;
 }
 
 /** Tells the core which owners end, when they do. */
@@ -34,9 +34,9 @@ export class Owners {
   readonly #modules = new Map<string, Owner>();
   readonly #instances = new Map<string, Owner>();
   /** Module whose init runs, per task. */
-  readonly #loading = new Map<string, Owner>();
+  readonly #loading = new Map<number, Owner>();
   /** Instances whose exit function was entered, with no return seen yet. */
-  #ending: { owner: Owner; operation: Operation; task: string }[] = [];
+  #ending: { owner: Owner; operation: Operation; task: number }[] = [];
   readonly #onEnd: OwnerEnded;
   /** Modules that were loaded or unloaded within the trace. */
   readonly changed = new Set<string>();

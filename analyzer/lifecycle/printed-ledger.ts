@@ -17,6 +17,8 @@ export class PrintedLedger implements CounterLedger {
   #value: number | null;
   /** Changes seen in a value before their own record, one entry per step of 1 or -1. */
   #owed: { step: number; break: LedgerBreak; time: bigint }[] = [];
+  /** The last break told: what a value is off by is owed in steps, and all of them are one break. */
+  #told: LedgerBreak | null = null;
   readonly breaks: LedgerBreak[] = [];
   readonly unread = 0;
   readonly reachedUnused = null;
@@ -72,7 +74,8 @@ export class PrintedLedger implements CounterLedger {
     // What is owed when the trace ends would have been recorded a moment later.
     while (event !== null && this.#owed[0] && event.time - this.#owed[0].time > RECORDED_WITHIN) {
       const debt = this.#owed.shift();
-      if (!debt || debt.time < this.#startsUntil || this.breaks.includes(debt.break)) continue;
+      if (!debt || debt.time < this.#startsUntil || debt.break === this.#told) continue;
+      this.#told = debt.break;
       this.breaks.push(debt.break);
     }
   }

@@ -17,6 +17,11 @@ function isUndecided({ effect, outcome }: Operation): boolean {
   return effect === "destroy" && outcome !== "done";
 }
 
+/** The place of an operation's object among all classes. */
+function slotOf(operation: Operation): string {
+  return `${operation.class.class}/${operation.object}`;
+}
+
 /** Entries of tables have lives of their own, also where the class counts its objects, too. */
 export function isTableEffect({ effect }: Operation): boolean {
   return effect === "register" || effect === "unregister";
@@ -46,16 +51,37 @@ export interface Observer {
   returned?(call: Call, result: number | null): void;
 }
 
+/** Observers by what they listen to: asking each of them for each operation whether it does costs more than most do. */
+type Told = { readonly [Method in keyof Required<Observer>]: Required<Pick<Observer, Method>>[] };
+
+function nobody(): Told {
+  return {
+    operation: [],
+    updated: [],
+    began: [],
+    forgotten: [],
+    registered: [],
+    refused: [],
+    unregistered: [],
+    unmatched: [],
+    orphaned: [],
+    homeGone: [],
+    holder: [],
+    aside: [],
+    returned: [],
+  };
+}
+
 export class World {
   readonly objects = new ObjectTracker((object) => {
-    for (const observer of this.#observers) observer.forgotten?.(object);
+    for (const observer of this.#told.forgotten) observer.forgotten(object);
   });
   readonly registrations = new Registrations();
   readonly owners: Owners;
   readonly gaps: Gap[] = [];
   readonly #catalog: Catalog;
   readonly #symbols: (source: number) => SymbolTable | null;
-  readonly #observers: Observer[] = [];
+  readonly #told = nobody();
   /**
    * Creations whose result is not known. They begin a life when it is, or as soon as somebody touches the object: it may
    * be used by others before its creator returns.
@@ -72,7 +98,9 @@ export class World {
   }
 
   observe(observer: Observer): void {
-    this.#observers.push(observer);
+    for (const [method, told] of Object.entries(this.#told) as [keyof Observer, Observer[]][]) {
+      if (observer[method]) told.push(observer);
+    }
   }
 
   /** Events were lost. */
@@ -91,7 +119,7 @@ export class World {
       else if (signal.kind === "update") this.#update(signal.operation, signal.what);
       else {
         this.owners.returned(signal.call.entry, event);
-        for (const observer of this.#observers) observer.returned?.(signal.call, signal.result);
+        for (const observer of this.#told.returned) observer.returned(signal.call, signal.result);
       }
     }
   }
@@ -119,12 +147,12 @@ export class World {
   #operation(operation: Operation): void {
     const { class: entry, effect } = operation;
     if (isAside(operation)) {
-      for (const observer of this.#observers) observer.aside?.(operation);
+      for (const observer of this.#told.aside) observer.aside(operation);
       return;
     }
     if (operation.holder !== null) {
       if (operation.outcome === "pending") this.#pendingHolders.add(operation);
-      else for (const observer of this.#observers) observer.holder?.(operation);
+      else for (const observer of this.#told.holder) observer.holder(operation);
       return;
     }
     if (isTableEffect(operation)) {
@@ -136,17 +164,21 @@ export class World {
       return;
     }
     if (operation.object === null) return;
-    const slot = `${entry.class}/${operation.object}`;
     if (isUndecided(operation)) {
-      if (effect === "create" && operation.outcome !== "refused") this.#creations.set(slot, operation);
+      if (effect === "create" && operation.outcome !== "refused") this.#creations.set(slotOf(operation), operation);
       return;
     }
-    const creation = this.#creations.get(slot);
-    if (creation) {
-      this.#creations.delete(slot);
-      if (creation !== operation) this.#live(creation);
-    }
+    if (this.#creations.size > 0) this.#endCreation(operation);
     this.#live(operation);
+  }
+
+  /** Whoever touches an object shows that its creation took place. */
+  #endCreation(operation: Operation): void {
+    const slot = slotOf(operation);
+    const creation = this.#creations.get(slot);
+    if (!creation) return;
+    this.#creations.delete(slot);
+    if (creation !== operation) this.#live(creation);
   }
 
   /** An operation takes its part in the life of its object. */
@@ -155,13 +187,13 @@ export class World {
     const isModule = entry.class === "module";
     if (isModule) this.owners.moduleEvent(operation);
     const applied = this.objects.apply(operation, this.gaps.length);
-    for (const observer of this.#observers) {
-      if (applied.began) observer.began?.(applied.object, applied.before);
-      observer.operation?.(operation, applied.object, applied.step, applied.afterDestroy);
+    if (applied.began) for (const observer of this.#told.began) observer.began(applied.object, applied.before);
+    for (const observer of this.#told.operation) {
+      observer.operation(operation, applied.object, applied.step, applied.afterDestroy);
     }
     if (isModule && effect === "destroy") {
       for (const gone of this.registrations.homeEnded(String(operation.object))) {
-        for (const observer of this.#observers) observer.homeGone?.(gone);
+        for (const observer of this.#told.homeGone) observer.homeGone(gone);
       }
     }
   }
@@ -170,7 +202,7 @@ export class World {
     if (isAside(operation)) return;
     if (operation.holder !== null) {
       if (this.#pendingHolders.delete(operation)) {
-        for (const observer of this.#observers) observer.holder?.(operation);
+        for (const observer of this.#told.holder) observer.holder(operation);
       }
       return;
     }
@@ -185,14 +217,14 @@ export class World {
     const object = this.objects.update(operation, what);
     if (!object) {
       if (operation.effect === "create" && operation.outcome === "refused") {
-        this.#creations.delete(`${operation.class.class}/${operation.object}`);
+        this.#creations.delete(slotOf(operation));
         return;
       }
       // A creation or destruction counts once its result is known.
       if (what === "outcome" && operation.effect !== "get" && operation.effect !== "put") this.#operation(operation);
       return;
     }
-    for (const observer of this.#observers) observer.updated?.(operation, object, what);
+    for (const observer of this.#told.updated) observer.updated(operation, object, what);
   }
 
   /** A register or unregister whose outcome is known (or never will be). */
@@ -202,26 +234,24 @@ export class World {
       if (operation.outcome !== "done") return;
       const result = this.registrations.unregister(operation, owner, this.#isTableKnown(operation));
       if (result === null) return;
-      for (const observer of this.#observers) {
-        if ("tableKnown" in result) observer.unmatched?.(result);
-        else observer.unregistered?.(result);
-      }
+      if ("tableKnown" in result) for (const observer of this.#told.unmatched) observer.unmatched(result);
+      else for (const observer of this.#told.unregistered) observer.unregistered(result);
       return;
     }
     if (operation.effect !== "register") return;
     if (operation.outcome === "refused") {
       const refusal = this.registrations.refuse(operation, owner, this.#othersUp(owner));
-      for (const observer of this.#observers) observer.refused?.(refusal);
+      for (const observer of this.#told.refused) observer.refused(refusal);
       return;
     }
     const result = this.registrations.register(operation, owner);
     if (!result) return;
-    for (const observer of this.#observers) observer.registered?.(result.entry, result.before);
+    for (const observer of this.#told.registered) observer.registered(result.entry, result.before);
   }
 
   #ownerEnded(owner: Owner): void {
     for (const entry of this.registrations.ownerEnded(owner)) {
-      for (const observer of this.#observers) observer.orphaned?.(entry, owner);
+      for (const observer of this.#told.orphaned) observer.orphaned(entry, owner);
     }
   }
 

@@ -5,10 +5,12 @@
 import type { Catalog } from "../collectors/catalog/catalog.js";
 import { Decoder } from "./decode/decoder.js";
 import type { AuditEvent } from "./decode/operation.js";
+import { ConsoleLog, isConsoleProbe } from "./import/console-log.js";
 import { openTrace } from "./import/registry.js";
 import { readTimeline } from "./import/timeline.js";
 import {
   type CodeLocation,
+  type KernelReport,
   type Probe,
   type ProbeKind,
   type SourceFacts,
@@ -21,6 +23,7 @@ import { type Coverage, CoverageObserver, judgeCoverage } from "./lifecycle/cove
 import { type Observer, World } from "./lifecycle/world.js";
 import type { Finding } from "./rules/finding.js";
 import { collectFindings, watchAll } from "./rules/index.js";
+import { type JudgedReport, judgeReports, type Sighting } from "./rules/kernel-reports.js";
 import type { RuleContext } from "./rules/rule.js";
 
 export interface AuditOptions {
@@ -45,6 +48,8 @@ export interface AuditOutcome {
   world: World;
   decoder: Decoder;
   findings: Finding[];
+  /** Reports of the kernel's log, from logs and from inside traces. */
+  reports: JudgedReport[];
   coverage: Coverage[];
 }
 
@@ -94,6 +99,7 @@ export async function auditReaders(
   const relevant = readers.map(() => 0);
   const locations = new Map<string, CodeLocation>();
   let id = 0;
+  const console = readers.map(() => new ConsoleLog<AuditEvent>());
   for await (const batch of readTimeline(readers, (source) => wantsOf(decoder, locations, sources[source]))) {
     for (const item of batch) {
       if (item.kind === "gap") {
@@ -104,8 +110,12 @@ export async function auditReaders(
       event.id = ++id;
       relevant[event.source]!++;
       end = item.time;
-      seen.note(event);
       recorder?.event(event);
+      if (isConsoleProbe(event.probe)) {
+        console[event.source]?.feed(event);
+        continue;
+      }
+      seen.note(event);
       const signals = decoder.decode(event);
       for (const signal of signals) {
         if (signal.kind === "operation") observed.decoded(signal.operation);
@@ -121,7 +131,15 @@ export async function auditReaders(
   const lastEvent = seen.event;
   if (lastEvent) world.apply(lastEvent, last);
   world.finish();
-  const findings = collectFindings(watches);
+  const sightings: Sighting[] = console.flatMap((log) => log.finish().map((seen) => ({ ...seen, inTrace: true })));
+  for (const [source, facts] of sources.entries()) {
+    for (const report of facts.reports ?? []) {
+      const event = eventOf(report, ++id, source);
+      recorder?.event(event);
+      sightings.push({ report, event, inTrace: false });
+    }
+  }
+  const { findings, reports } = judgeReports(collectFindings(watches), sightings, context, options.catalog);
   const coverage = judgeCoverage({
     catalog: options.catalog,
     decoder,
@@ -130,7 +148,7 @@ export async function auditReaders(
     sources,
     classes: options.classes,
   });
-  return { sources, relevant, world, decoder, findings, coverage };
+  return { sources, relevant, world, decoder, findings, reports, coverage };
 }
 
 /**
@@ -166,7 +184,26 @@ function wantsOf(decoder: Decoder, locations: Map<string, CodeLocation>, facts: 
     } else if (probe.at) {
       probe.at = locations.get(name) ?? probe.at;
     }
-    return decoder.wants(probe);
+    return isConsoleProbe(probe) || decoder.wants(probe);
+  };
+}
+
+/** What stands in the story for a report that no trace recorded. */
+function eventOf(report: KernelReport, id: number, source: number): AuditEvent {
+  return {
+    kind: "event",
+    id,
+    source,
+    probe: { kind: "print", system: null, name: "kernel log", fields: ["report"], at: report.at },
+    time: report.time ?? 0n,
+    cpu: report.cpu ?? 0,
+    tid: report.tid ?? 0,
+    comm: report.comm ?? "",
+    flags: null,
+    args: [report.title],
+    returnsTo: null,
+    stack: report.stack,
+    nextOnCpu: null,
   };
 }
 

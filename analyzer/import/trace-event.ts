@@ -92,6 +92,74 @@ export interface Gap {
 
 export type TraceItem = TraceEvent | Gap;
 
+/** What the kernel says of itself in its log. */
+export type ReportKind =
+  | "warning"
+  | "bug"
+  /** A fault in kernel mode: page fault, general protection, NULL pointer. */
+  | "oops"
+  /** `refcount_t: …` (lib/refcount.c). */
+  | "refcount"
+  | "kasan"
+  | "kfence"
+  /** `INFO: task … blocked for more than … seconds.` */
+  | "hung-task"
+  /** Soft and hard lockups, RCU stalls: a CPU that does not get on. */
+  | "stall"
+  | "lockdep"
+  /** `list_add corruption`, `list_del corruption` (lib/list_debug.c). */
+  | "list"
+  /** Debug objects: work or a timer that is freed while it is active (lib/debugobjects.c). */
+  | "debug-object"
+  /** A slab cache is destroyed with objects in it. */
+  | "objects-remaining"
+  /** A name that sysfs, a kobject or debugfs has already. */
+  | "duplicate-name"
+  /** rmmod was refused. */
+  | "module-in-use"
+  /** vfio says that an unbind waits for the device's user. */
+  | "device-in-use";
+
+/** One report of the kernel's log: a warning, a crash, a task that hangs. */
+export interface KernelReport {
+  kind: ReportKind;
+  /** What it says, in the kernel's words: one line, prefix and escape sequences removed. */
+  title: string;
+  /** The variety where the kind has some: `underflow`, `slab-use-after-free`, `double add`; else empty. */
+  bug: string;
+  /** Time of its first line; null where the log has none. */
+  time: Nanoseconds | null;
+  /** `boot`: since boot, as the trace clocks; `wall`: since 1970. */
+  clock: "boot" | "wall" | null;
+  cpu: number | null;
+  tid: number | null;
+  comm: string | null;
+  /** `virt/kvm/kvm_main.c:3289` */
+  source: string | null;
+  /** The instruction that it is about. */
+  at: CodeLocation | null;
+  stack: Stack | null;
+  /** Further stacks: who allocated, freed or queued the object, other CPUs, other locks. */
+  related: { what: string; tid: number | null; stack: Stack }[];
+  /** Kernel mode registers, by the names that the kernel prints. */
+  registers: ReadonlyMap<string, Address>;
+  /** Addresses that the text names. */
+  addresses: readonly Address[];
+  /** Loaded modules, by name. */
+  modules: readonly string[];
+  /** `[last unloaded: …]` */
+  unloaded: readonly string[];
+  kernel: string | null;
+  /** Subject of `module-in-use` and `device-in-use`, cache of `objects-remaining`; else null. */
+  subject: string | null;
+  /** Who holds the module, who waits for the device: as far as the line tells. */
+  users: readonly string[];
+  /** Work function that a kworker was running. */
+  work: string | null;
+  /** Its first line in the source, 1-based. */
+  line: number;
+}
+
 /** Something in the input that could not be used, or that the reader had to guess. */
 export interface Diagnostic {
   severity: "error" | "warning";
@@ -137,6 +205,8 @@ export interface SourceFacts {
   /** Events that the source lists, whether they fired or not (trace.dat: its event formats); empty for text. */
   listed: { system: string; name: string; kind: ProbeKind; fields: readonly string[]; fired: boolean }[];
   symbols: SymbolTable | null;
+  /** What a kernel log holds; other sources have none. */
+  reports?: KernelReport[];
 }
 
 /** Says, once for each probe, whether its events are wanted; the others are counted and skipped. */

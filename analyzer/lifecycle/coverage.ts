@@ -17,6 +17,7 @@ export type ReasonCode =
   | "damaged"
   | "function-unknown"
   | "inlined"
+  | "log-only"
   | "lost-events"
   | "no-effect-seen"
   | "no-object"

@@ -94,6 +94,29 @@ const coverage = z.strictObject({
   reasons: z.array(reason),
 });
 
+const report = z
+  .strictObject({
+    source: z.int().describe("index in sources"),
+    line: z.int(),
+    kind: z.string().describe("warning, refcount, kasan, hung-task, ..."),
+    bug: z.string().describe("its variety, may be empty"),
+    title: z.string(),
+    time_ns: nanoseconds.nullable(),
+    clock: z.enum(["boot", "wall"]).nullable(),
+    tid: z.int().nullable(),
+    comm: z.string().nullable(),
+    kernel: z.string().nullable(),
+    function: z.string(),
+    code: z.string().nullable().describe("file:line"),
+    stack: z.array(z.string()),
+    class: z.string().nullable(),
+    rule: z.string().nullable(),
+    finding: z.int().nullable().describe("id of the finding that it proves or makes"),
+    looks_like: z.array(z.string()).describe("bugs of the past"),
+    learn: z.string().nullable().describe("command that would show more"),
+  })
+  .describe("a report of the kernel's log");
+
 export const auditJson = z
   .strictObject({
     schema: z.literal(1),
@@ -103,6 +126,7 @@ export const auditJson = z
     findings: z.array(finding),
     objects: z.array(object),
     coverage: z.array(coverage),
+    reports: z.array(report),
   })
   .describe("What ktally analyze found");
 
@@ -113,3 +137,4 @@ export function auditJsonSchema(): object {
 
 export type FindingJson = z.infer<typeof finding>;
 export type ObjectJson = z.infer<typeof object>;
+export type ReportJson = z.infer<typeof report>;

@@ -1,6 +1,6 @@
 /** The report for programs (design, section 9); its schema is audit.schema.json. */
-import type { AuditView, FindingView, ObjectView } from "../store/audit-view.js";
-import type { FindingJson, ObjectJson } from "./json-model.js";
+import type { AuditView, FindingView, ObjectView, ReportView } from "../store/audit-view.js";
+import type { FindingJson, ObjectJson, ReportJson } from "./json-model.js";
 
 /** Yields the JSON piece by piece: a trace may hold more objects than one string can. */
 export function* jsonReport(audit: AuditView): Generator<string> {
@@ -25,7 +25,8 @@ export function* jsonReport(audit: AuditView): Generator<string> {
   const coverage = audit
     .coverage()
     .map(({ class: name, state, judged, reasons }) => ({ class: name, state, judged, reasons }));
-  yield `${separator.startsWith(",") ? "\n  " : ""}],\n  "coverage": ${indented(coverage)}\n}\n`;
+  const reports = audit.reports().map(reportJson);
+  yield `${separator.startsWith(",") ? "\n  " : ""}],\n  "coverage": ${indented(coverage)},\n  "reports": ${indented(reports)}\n}\n`;
 }
 
 function findingJson(finding: FindingView): FindingJson {
@@ -78,6 +79,10 @@ function objectJson(object: ObjectView): ObjectJson {
     refs_last: object.refs_last,
     holders: [],
   };
+}
+
+function reportJson({ id: _id, ...report }: ReportView): ReportJson {
+  return { ...report, time_ns: nanoseconds(report.time_ns), clock: report.clock as ReportJson["clock"] };
 }
 
 function nanoseconds(time: bigint | null): string | null {

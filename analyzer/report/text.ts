@@ -5,6 +5,7 @@ import type {
   EvidenceView,
   FindingView,
   ReasonView,
+  ReportView,
   SourceView,
 } from "../store/audit-view.js";
 import { harmless } from "./harmless.js";
@@ -20,6 +21,7 @@ export interface TextOptions {
 const STORY_LINES = 12;
 const STACK_LINES = 8;
 const MOST_REASONS = 5;
+const MOST_REPORTS = 8;
 const LABEL = 12;
 
 export function textReport(audit: AuditView, options: TextOptions): string {
@@ -31,15 +33,44 @@ export function textReport(audit: AuditView, options: TextOptions): string {
   const roots = findings.filter((finding) => finding.consequence_of === null);
   const lines: string[] = [];
   const coverage = audit.coverage();
+  const reports = audit.reports();
   for (const [index, root] of roots.entries()) {
     if (index > 0) lines.push("");
     const consequences = findings.filter((finding) => finding.consequence_of === root.id);
     lines.push(...findingLines(root, consequences, coverage, style, width, index === 0 ? headline(roots) : null));
+    const own = reports.filter((report) => report.finding === root.id);
+    if (own.length > 0) lines.push(...comparisonLines(own, style, width));
   }
   if (roots.length === 0) lines.push(...nothingFound(coverage, suppressed.length > 0, style));
   if (suppressed.length > 0) lines.push("", ...suppressedLines(suppressed, style, width));
-  lines.push("", ...footer(audit.sources(), coverage, style, width));
+  lines.push(...otherReports(reports, style, width));
+  lines.push("", ...footer(audit.sources(), coverage, reports, style, width));
   return `${lines.join("\n")}\n`;
+}
+
+/** What else there is to say about what the kernel reported: bugs that looked like it, and how to see more. */
+function comparisonLines(reports: readonly ReportView[], style: Style, width: number): string[] {
+  const alike = [...new Set(reports.flatMap((report) => report.looks_like))];
+  const learn = [...new Set(reports.flatMap((report) => report.learn ?? []))];
+  return [
+    ...alike.flatMap((bug) => labelled("looks like", bug, style, width)),
+    ...learn.flatMap((command) => labelled("learn more", command, style, width)),
+  ];
+}
+
+/** Reports that are no finding: nothing known is touched, or they say no more than that something is wrong. */
+function otherReports(reports: readonly ReportView[], style: Style, width: number): string[] {
+  const others = reports.filter((report) => report.finding === null);
+  if (others.length === 0) return [];
+  const lines = ["", style.strong(`the kernel's log also says`)];
+  for (const report of others.slice(0, MOST_REPORTS)) {
+    const where = report.class === null ? "" : `, ${report.class}${report.rule === null ? "" : `: ${report.rule}`}`;
+    const text = `${harmless(report.title)} (line ${report.line}, in ${report.function}${where})`;
+    for (const [index, line] of wrap(text, width - 4).entries()) lines.push(`${index === 0 ? "  · " : "    "}${line}`);
+    lines.push(...comparisonLines([report], style, width).map((line) => `  ${line}`));
+  }
+  if (others.length > MOST_REPORTS) lines.push(style.faint(`  · ${others.length - MOST_REPORTS} more`));
+  return lines;
 }
 
 /** `1 bug`, `2 bugs, 1 suspicion`. */
@@ -108,19 +139,25 @@ function storyLines(finding: FindingView, consequences: readonly FindingView[], 
   const shown =
     story.length <= STORY_LINES ? story : [...story.slice(0, STORY_LINES / 2), ...story.slice(-STORY_LINES / 2)];
   const rows = shown.map((event) => ({
-    time: seconds(event.time_ns),
+    // A log without times.
+    time: event.time_ns === 0n ? "" : seconds(event.time_ns),
     task: `${event.comm === "" ? "?" : harmless(event.comm)} ${event.tid}`,
     call: harmless(event.call),
-    note: consequenceEvents.has(event.event) ? `consequence: ${event.note}` : event.note,
+    note: consequenceEvents.has(event.event)
+      ? `consequence: ${event.note}`
+      : event.call === event.note
+        ? ""
+        : event.note,
   }));
   const widths = {
     time: Math.max(...rows.map((row) => row.time.length)),
     task: Math.max(...rows.map((row) => row.task.length)),
     call: Math.min(72, Math.max(...rows.map((row) => row.call.length))),
   };
-  const lines = rows.map(
-    ({ time, task, call, note }) =>
-      `  ${time.padStart(widths.time)}  ${task.padEnd(widths.task)}  ${call.padEnd(widths.call)}  ${style.faint(note)}`,
+  const lines = rows.map(({ time, task, call, note }) =>
+    note === ""
+      ? `  ${time.padStart(widths.time)}  ${task.padEnd(widths.task)}  ${call}`
+      : `  ${time.padStart(widths.time)}  ${task.padEnd(widths.task)}  ${call.padEnd(widths.call)}  ${style.faint(note)}`,
   );
   if (story.length > shown.length) {
     lines.splice(STORY_LINES / 2, 0, style.faint(`  … ${story.length - shown.length} more`));
@@ -181,6 +218,7 @@ function reasonLines(reasons: readonly ReasonView[]): string[] {
 function footer(
   sources: readonly SourceView[],
   coverage: readonly CoverageView[],
+  reports: readonly ReportView[],
   style: Style,
   width: number,
 ): string[] {
@@ -202,13 +240,16 @@ function footer(
   if (absent.length > 0) {
     lines.push(...wrap(`not judged: ${absent.join(", ")}`, width - 2).map((line) => style.faint(`  ${line}`)));
   }
-  for (const source of sources) {
+  for (const [index, source] of sources.entries()) {
+    const own = reports.filter((report) => report.source === index);
     const lost =
       source.lost.places === 0 ? "" : `, ${source.lost.known || "some"} lost in ${source.lost.places} places`;
     const kernel = source.kernel === null ? "" : `, Linux ${harmless(source.kernel)}`;
-    lines.push(
-      `  ${harmless(source.path)}: ${source.format}${kernel}, ${source.events} events, ${source.relevant} of them used${lost}`,
-    );
+    const said = plural(own.length, "report of the kernel", "reports of the kernel");
+    const events = source.format.startsWith("kernel log")
+      ? (said ?? "no report of the kernel")
+      : `${source.events} events, ${source.relevant} of them used${lost}${said === null ? "" : `, ${said}`}`;
+    lines.push(`  ${harmless(source.path)}: ${source.format}${kernel}, ${events}`);
     for (const { severity, offset, line, message } of source.diagnostics) {
       const where = line !== null ? ` line ${line}` : offset !== null ? ` byte ${offset}` : "";
       lines.push(`  ${style.faint(`${severity}${where}: ${harmless(message)}`)}`);

@@ -86,6 +86,28 @@ export interface CoverageView {
   reasons: ReasonView[];
 }
 
+export interface ReportView {
+  id: number;
+  source: number;
+  line: number;
+  kind: string;
+  bug: string;
+  title: string;
+  time_ns: bigint | null;
+  clock: string | null;
+  tid: number | null;
+  comm: string | null;
+  kernel: string | null;
+  function: string;
+  code: string | null;
+  stack: string[];
+  class: string | null;
+  rule: string | null;
+  finding: number | null;
+  looks_like: string[];
+  learn: string | null;
+}
+
 type Row = Record<string, unknown>;
 
 /** Queries over one audit database. */
@@ -187,6 +209,31 @@ export class AuditView {
       judged: number(row.judged) === 1,
       effects: number(row.effects),
       reasons: reasons.filter((reason) => reason.class === row.class).map(reasonView),
+    }));
+  }
+
+  /** What the kernel's log says, in the order of the sources. */
+  reports(): ReportView[] {
+    return this.#rows("SELECT * FROM reports ORDER BY id").map((row) => ({
+      id: number(row.id),
+      source: number(row.source),
+      line: number(row.line),
+      kind: text(row.kind),
+      bug: text(row.bug),
+      title: text(row.title),
+      time_ns: big(row.time_ns),
+      clock: textOrNull(row.clock),
+      tid: numberOrNull(row.tid),
+      comm: textOrNull(row.comm),
+      kernel: textOrNull(row.kernel),
+      function: text(row.function),
+      code: textOrNull(row.code),
+      stack: JSON.parse(text(row.stack)) as string[],
+      class: textOrNull(row.class),
+      rule: textOrNull(row.rule),
+      finding: numberOrNull(row.finding),
+      looks_like: JSON.parse(text(row.looks_like)) as string[],
+      learn: textOrNull(row.learn),
     }));
   }
 

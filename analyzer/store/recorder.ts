@@ -8,6 +8,7 @@ import type { Registration } from "../lifecycle/registrations.js";
 import type { Finding } from "../rules/finding.js";
 import { completeAuditDatabase } from "./database.js";
 import { type FindingTexts, writeFindings } from "./findings.js";
+import { writeReports } from "./reports.js";
 import { type Cell, RowWriter } from "./rows.js";
 
 /** Rows per transaction: large enough to be cheap, small enough to keep the write-ahead log small. */
@@ -173,6 +174,7 @@ export class StoreRecorder implements Recorder {
     this.#gaps(outcome);
     this.#coverage(outcome);
     writeFindings(this.#database, outcome.findings, texts);
+    writeReports(this.#database, outcome.reports, outcome.findings);
     this.#database.prepare("INSERT INTO meta VALUES ('exit', ?)").run(String(exit));
     this.#database.exec("COMMIT");
     completeAuditDatabase(this.#database);

@@ -8,7 +8,7 @@
 export const APPLICATION_ID = 0x6b746c79;
 
 /** Raised with every change of the tables below; see migrations.ts. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 export const SCHEMA = `
 -- What is true of the audit as a whole: version (of ktally), state ('importing' until everything is in, then
@@ -93,6 +93,35 @@ CREATE TABLE gaps (
   from_ns INTEGER,
   to_ns   INTEGER,
   lost    INTEGER
+) STRICT;
+
+-- What the kernel's log says: from logs, and from printk:console and error_report events of a trace. The columns
+-- class to finding are derived.
+CREATE TABLE reports (
+  id       INTEGER PRIMARY KEY,
+  source   INTEGER NOT NULL REFERENCES sources(id),
+  line     INTEGER NOT NULL,          -- of its first line, 1-based; in a trace, n-th console line
+  kind     TEXT NOT NULL,             -- 'warning', 'refcount', 'kasan', 'hung-task', ...
+  bug      TEXT NOT NULL,             -- its variety: 'underflow', 'slab-use-after-free'; may be empty
+  title    TEXT NOT NULL,             -- in the kernel's words
+  time_ns  INTEGER,
+  clock    TEXT,                      -- 'boot': since boot; 'wall': since 1970
+  cpu      INTEGER,
+  tid      INTEGER,
+  comm     TEXT,
+  kernel   TEXT,                      -- release that it names
+  function TEXT NOT NULL,             -- at work, functions that merely report left aside
+  code     TEXT,                      -- 'virt/kvm/kvm_main.c:3289'
+  event    INTEGER NOT NULL,          -- events.id that stands for it
+  stack    TEXT NOT NULL,             -- JSON array, innermost first
+  related  TEXT NOT NULL,             -- JSON array of {what, tid, stack}: who allocated, freed, queued
+  registers TEXT NOT NULL,            -- JSON object, name to '0x...'
+  modules  TEXT NOT NULL,             -- JSON array of the modules loaded
+  class    TEXT,                      -- class that it is about; NULL where no function on its stacks tells
+  rule     TEXT,                      -- rule that it points to
+  finding  INTEGER,                   -- findings.id that it proves or makes
+  looks_like TEXT NOT NULL,           -- JSON array: bugs of the past
+  learn    TEXT                       -- the command that would show more
 ) STRICT;
 
 -- Derived -------------------------------------------------------------------------------------------------------

@@ -76,6 +76,17 @@ const siteEntry = z.strictObject({
   note: z.string().optional(),
 });
 
+/** A bug of the past, to compare a kernel report with. */
+const historyEntry = z.strictObject({
+  /** Commit that fixed it, and the kernel's own title of that commit. */
+  commit: z.string().regex(/^[0-9a-f]{8,40}$/, "must be a commit hash"),
+  title: z.string(),
+  cve: z.string().optional(),
+  rule: z.string(),
+  /** Functions that its splats show. */
+  functions: z.array(identifier).default([]),
+});
+
 export const classSchema = z.strictObject({
   class: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be lower case letters, digits and _"),
   title: z.string(),
@@ -162,6 +173,9 @@ export const classSchema = z.strictObject({
   sites: z.record(identifier, siteEntry).default({}),
   /** How bugs of a rule were fixed in this class, with the commit. */
   fixed_before: z.record(z.string(), z.string()).default({}),
+  /** What a WARN of the kernel's own in these functions points to. */
+  warnings: z.record(identifier, z.strictObject({ rule: z.string(), variant: z.string() })).default({}),
+  history: z.array(historyEntry).default([]),
 });
 
 export type Effect = (typeof EFFECTS)[number];
@@ -169,3 +183,4 @@ export type Condition = (typeof CONDITIONS)[number];
 export type ClassEntry = z.infer<typeof classSchema>;
 export type EffectEntry = z.infer<typeof effect>;
 export type FunctionEntry = z.infer<typeof functionEntry>;
+export type HistoryEntry = z.infer<typeof historyEntry>;

@@ -2,7 +2,7 @@
  * Entry and return of catalogued functions, paired per task (design, section 8.2): last in first out by function;
  * the idle task by task and CPU; interrupt context apart, unless the flags describe the breakpoint.
  */
-import type { TraceEvent } from "../import/trace-event.js";
+import type { CodeLocation, TraceEvent } from "../import/trace-event.js";
 import { withoutCloneSuffix } from "./interpret.js";
 import type { Call } from "./operation.js";
 
@@ -69,13 +69,32 @@ export class Calls {
   }
 }
 
-/** Whether the event happened inside a call of the function, as far as its stack tells; null when it has none. */
-export function isInside(event: TraceEvent, name: string): boolean | null {
+/**
+ * Whether the event happened inside a call of the function, as far as its stack tells; null when it has none. `entry` is
+ * the call's own first event, where it is one certain call that is asked for.
+ */
+export function isInside(event: TraceEvent, name: string, entry: TraceEvent | null = null): boolean | null {
   const frames = event.stack?.frames;
   if (!frames || frames.length === 0) return null;
   if (frames.some((frame) => frame.symbol !== null && isCall(frame.symbol, name))) return true;
+  // A function whose last act is another call has left the stack already (a tail call); its caller waits still.
+  if (entry !== null && returnsWhereItDoes(frames, entry)) return null;
   // A return trampoline hides callers, and so does code without symbols.
   return frames.some((frame) => frame.symbol === null || frame.symbol.includes("trampoline")) ? null : false;
+}
+
+/** Whether the stack goes on where the call's own does, below the function: the same instruction is returned to. */
+function returnsWhereItDoes(frames: readonly CodeLocation[], entry: TraceEvent): boolean {
+  const callers = entry.stack?.frames.slice(1) ?? [];
+  if (callers.length === 0 || callers.length > frames.length) return false;
+  const below = frames.slice(frames.length - callers.length);
+  return callers.every((caller, index) => isSameCode(caller, below[index]));
+}
+
+function isSameCode(a: CodeLocation, b: CodeLocation | undefined): boolean {
+  if (b === undefined) return false;
+  if (a.address !== null && b.address !== null) return a.address === b.address;
+  return a.symbol === b.symbol && a.offset === b.offset;
 }
 
 /** Symbol of the function, or of the system call of that name (`__do_sys_delete_module`). */
@@ -88,7 +107,7 @@ function isCall(symbol: string, name: string): boolean {
 function dropEnded(stack: Call[], event: TraceEvent): void {
   for (let depth = stack.length - 1; depth >= 0; depth--) {
     const call = stack[depth];
-    if (call && isInside(event, call.function.name) === false) stack.splice(depth, 1);
+    if (call && isInside(event, call.function.name, call.entry) === false) stack.splice(depth, 1);
   }
 }
 

@@ -1,6 +1,7 @@
 /** TraceEvents in, operations on objects out: the only place where events get their meaning. */
-import type { Catalog, CataloguedFunction } from "../../collectors/catalog/catalog.js";
-import type { ClassEntry, Condition, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
+import { type Catalog, conditionsOf } from "../../collectors/catalog/catalog.js";
+import { parseCondition } from "../../collectors/catalog/condition.js";
+import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Probe, Stack, SymbolTable, TraceEvent } from "../import/trace-event.js";
 import { Calls, contextKey, taskKey } from "./calls.js";
 import { type Interpretation, interpret, isPointerLike, withoutCloneSuffix } from "./interpret.js";
@@ -18,14 +19,16 @@ import {
   asAddress,
   asInt,
   isErrorPointer,
+  isMetByArguments,
   objectOf,
   outcomeOf,
-  parameterOf,
   readCount,
   readCounter,
   readParameters,
   returnValue,
   siteValues,
+  valueAt,
+  waitsForReturn,
 } from "./values.js";
 
 /** More distinct stacks than a recording of these classes has; bounds memory on hostile input. */
@@ -175,23 +178,27 @@ export class Decoder {
     const signals: Signal[] = [];
     for (const { class: entry, entry: spec } of meaning.function.meanings) {
       for (const effect of spec.effects) {
-        if (effect.object === "ret") continue;
-        const conditional = effect.when !== undefined || effect.at === "return";
+        if (effect.object === "ret" || isMetByArguments(effect, meaning.function, event, parameters) !== true) continue;
+        const of = (word: string | undefined) => valueAt(word, meaning.function, event, parameters);
+        const object = objectOf(effect, entry, event, meaning, parameters);
+        const isError = typeof object === "bigint" && isErrorPointer(object);
         const operation = makeOperation(entry, effect.effect, event, meaning.function.name, {
-          object: objectOf(effect, entry, event, meaning, parameters),
-          parent: this.#parentOf(entry, event),
-          key: parameterOf(effect.key, meaning.function, parameters),
-          ops: parameterOf(effect.ops, meaning.function, parameters),
+          spec: effect,
+          object: isError ? null : object,
+          errorPointer: isError ? asInt(object) : null,
+          parent: of(effect.parent) ?? this.#parentOf(entry, event),
+          key: isSlot(entry) ? 0n : of(effect.key),
+          ops: of(effect.ops),
           holder: effect.holder ?? null,
           count: effect.count ?? null,
-          amount: amountOf(effect, meaning.function, parameters),
-          target: parameterOf(effect.target, meaning.function, parameters),
+          amount: amountOf(effect, meaning.function, event, parameters),
+          target: of(effect.target),
           read: isAside(effect)
             ? readCount(event, entry, effect)
             : entry.counter && isReadAtOnce(effect)
               ? readCounter(event, meaning)
               : null,
-          outcome: conditional ? "pending" : "done",
+          outcome: waitsForReturn(effect) ? "pending" : "done",
           refusal: spec.refusal ?? null,
           call,
         });
@@ -222,19 +229,21 @@ export class Decoder {
       operation.returned = event;
       operation.result = result;
       if (operation.outcome !== "pending" && operation.outcome !== "unknown") continue;
-      operation.outcome = outcomeOf(conditionOf(known, operation), value, result);
+      operation.outcome = outcomeOf(operation.spec, value, result);
       signals.push({ kind: "update", operation, what: "outcome" });
     }
     for (const { class: entry, entry: spec } of known.meanings) {
       for (const effect of spec.effects) {
         // What only the return can tell: the object is the result, or the entry was not seen.
         const fromReturn = effect.object === "ret";
-        if (!fromReturn && (call || (effect.when === undefined && effect.at === undefined))) continue;
+        if (!fromReturn && (call || !waitsForReturn(effect) || testsArguments(effect))) continue;
         const operation = makeOperation(entry, effect.effect, event, known.name, {
+          spec: effect,
           object: fromReturn && value !== null && value !== 0n && !isErrorPointer(value) ? asAddress(value) : null,
+          parent: call === null ? null : valueAt(effect.parent, known, call.entry, call.parameters),
           holder: effect.holder ?? null,
           count: effect.count ?? null,
-          outcome: outcomeOf(effect.when ?? null, value, result),
+          outcome: outcomeOf(effect, value, result),
           refusal: spec.refusal ?? null,
           call,
         });
@@ -330,8 +339,7 @@ export class Decoder {
 
 /** A creation or destruction that only the return decides happens later than the value at entry was read. */
 function isReadAtOnce(effect: EffectEntry): boolean {
-  const decidedLater = effect.when !== undefined || effect.at === "return";
-  return !decidedLater || (effect.effect !== "create" && effect.effect !== "destroy");
+  return !waitsForReturn(effect) || (effect.effect !== "create" && effect.effect !== "destroy");
 }
 
 /** Only a function that is itself a get or put has its one operation inside; an ioctl may hold several. */
@@ -359,11 +367,13 @@ function makeOperation(
   const operation: Operation = {
     class: entry,
     effect,
+    spec: null,
     event,
     returned: null,
     function: name,
     site: false,
     object: null,
+    errorPointer: null,
     parent: null,
     key: null,
     ops: null,
@@ -389,10 +399,11 @@ function sameParameters(call: Call, event: TraceEvent, meaning: Extract<Interpre
   });
 }
 
-function conditionOf(known: CataloguedFunction, operation: Operation): Condition | null {
-  const meaning = known.meanings.find(({ class: entry }) => entry === operation.class);
-  const effect = meaning?.entry.effects.find(
-    (candidate) => candidate.effect === operation.effect && (candidate.holder ?? null) === operation.holder,
-  );
-  return effect?.when ?? null;
+/** A table without keys has one entry at most. */
+function isSlot({ table }: ClassEntry): boolean {
+  return table !== undefined && table.key === undefined;
+}
+
+function testsArguments(effect: EffectEntry): boolean {
+  return conditionsOf(effect).some((text) => parseCondition(text)?.of !== "ret");
 }

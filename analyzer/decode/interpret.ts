@@ -2,7 +2,13 @@
  * What a probe is about: which catalogued function, inlined site or tracepoint, and which of its values is what.
  * Decided once per probe; only what depends on values is left to each event.
  */
-import type { Catalog, CataloguedFunction } from "../../collectors/catalog/catalog.js";
+import {
+  type Catalog,
+  type CataloguedFunction,
+  conditionsOf,
+  type Parameter,
+} from "../../collectors/catalog/catalog.js";
+import { parseCondition } from "../../collectors/catalog/condition.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { CodeLocation, Probe, Value } from "../import/trace-event.js";
 
@@ -172,7 +178,7 @@ function mapArguments(
     return index;
   };
   const fields = probe.fields.map((field) => field.toLowerCase());
-  const aliases = parameters.map((parameter) => aliasesOf(parameter.name, known));
+  const aliases = parameters.map((parameter) => aliasesOf(parameter, known));
   const object = namedObject(known, fields, aliases.flat());
   if (object !== null) taken.add(object);
   const names = known.meanings.flatMap(({ class: entry }) => (entry.counter ? counterNames(entry) : []));
@@ -195,10 +201,15 @@ function mapArguments(
       taken.add(further);
     }
   }
+  const behind = fieldsBehind(known);
   for (const index of parameters.keys()) {
     if (map[index] !== -1) continue;
     const next = fields.findIndex(
-      (field, at) => !taken.has(at) && numbers[at] === 0 && (!parameters[index]?.pointer || !objectWords.has(field)),
+      (field, at) =>
+        !taken.has(at) &&
+        numbers[at] === 0 &&
+        !behind.has(field) &&
+        (!parameters[index]?.pointer || !objectWords.has(field)),
     );
     if (next < 0) break;
     map[index] = take(next);
@@ -207,9 +218,22 @@ function mapArguments(
   return { parameters: map, byPlace, counter, object };
 }
 
-/** Words for a parameter: its own name, and the class's names where it is the class's object. */
-function aliasesOf(name: string, known: CataloguedFunction): string[] {
+/** Names of fields that the catalog looks for behind the arguments (`owner` of `ops->owner`). */
+function fieldsBehind(known: CataloguedFunction): ReadonlySet<string> {
+  const words = known.meanings.flatMap(({ entry }) =>
+    entry.effects.flatMap((effect) => {
+      const tested = conditionsOf(effect).map((text) => parseCondition(text)?.of);
+      return [effect.object, effect.key, effect.ops, effect.parent, effect.target, effect.amount, ...tested];
+    }),
+  );
+  return new Set(words.flatMap((word) => (word?.includes("->") ? [word.slice(word.lastIndexOf("->") + 2)] : [])));
+}
+
+/** Words for a parameter: its own name, that of its struct, and the class's names where it is the class's object. */
+function aliasesOf({ name, struct }: Parameter, known: CataloguedFunction): string[] {
   const words = new Set([name.toLowerCase()]);
+  const ofStruct = known.prototype.parameters.filter((other) => other.struct === struct);
+  if (struct !== null && ofStruct.length === 1) words.add(struct);
   for (const { class: entry, entry: spec } of known.meanings) {
     if (spec.effects.some((effect) => effect.object === name || effect.key === name)) {
       for (const word of entry.names ?? []) words.add(word);

@@ -36,6 +36,8 @@ export type Outcome =
 export interface Operation {
   class: ClassEntry;
   effect: Effect;
+  /** What the catalog says of it; null for an inlined site and a tracepoint. */
+  spec: EffectEntry | null;
   /** The event that shows it: of a call, its entry; where only the return was seen, that. */
   event: AuditEvent;
   /** The return's event, once seen. */
@@ -45,7 +47,9 @@ export interface Operation {
   /** The operation is an instruction inside `function` rather than a call of it. */
   site: boolean;
   object: ObjectKey | null;
-  /** The object's parent, where the event records it. */
+  /** The function was called with this error pointer (`-EBADF`) in place of an object. */
+  errorPointer: number | null;
+  /** What the object or entry belongs to, where the event records it. */
   parent: ObjectKey | null;
   key: bigint | null;
   ops: Address | null;

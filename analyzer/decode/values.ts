@@ -1,6 +1,7 @@
 /** What the values of an event mean: arguments, objects, counters and results, however somebody recorded them. */
-import type { CataloguedFunction } from "../../collectors/catalog/catalog.js";
-import type { ClassEntry, Condition, EffectEntry } from "../../collectors/catalog/schema.js";
+import { type CataloguedFunction, conditionsOf } from "../../collectors/catalog/catalog.js";
+import { parseCondition } from "../../collectors/catalog/condition.js";
+import type { ClassEntry, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { TraceEvent } from "../import/trace-event.js";
 import { type Interpretation, isPointerLike } from "./interpret.js";
 import type { CounterRead, ObjectKey, Outcome } from "./operation.js";
@@ -15,7 +16,11 @@ export function readParameters(
     const field = parameters[index] ?? -1;
     const value = field < 0 ? null : (event.args[field] ?? null);
     if (typeof value !== "bigint") return null;
-    if (parameter.pointer) return byPlace[index] === true && !isPointerLike(value) ? null : asAddress(value);
+    if (parameter.pointer) {
+      // A small negative number in a field of another name is no error pointer, but something else.
+      const isElse = byPlace[index] === true && (!isPointerLike(value) || isErrorPointer(value));
+      return isElse ? null : asAddress(value);
+    }
     if (!isKernelAddress(value)) return value;
     // A number cannot be a pointer: somebody recorded one argument twice (as a symbol, too), so the next field is it.
     const next = event.args.findIndex(
@@ -26,7 +31,7 @@ export function readParameters(
 }
 
 /** The value of a parameter by its name: pointers whole, numbers as 32 bits. */
-export function parameterOf(
+function parameterOf(
   name: string | undefined,
   known: CataloguedFunction,
   parameters: readonly (bigint | null)[],
@@ -38,6 +43,42 @@ export function parameterOf(
   return known.prototype.parameters[index]?.pointer === true ? value : BigInt.asUintN(32, value);
 }
 
+/** What the catalog calls `ops` or `ops->owner` in a call, as far as its entry was recorded with it. */
+export function valueAt(
+  word: string | undefined,
+  known: CataloguedFunction,
+  event: TraceEvent,
+  parameters: readonly (bigint | null)[],
+): bigint | null {
+  if (word === undefined || !word.includes("->")) return parameterOf(word, known, parameters);
+  const name = word.slice(word.lastIndexOf("->") + 2);
+  const value = event.args[event.probe.fields.findIndex((field) => field.toLowerCase() === name)] ?? null;
+  return typeof value === "bigint" ? asAddress(value) : null;
+}
+
+/** Whether only the return tells that an effect takes place, or completes it. */
+export function waitsForReturn(effect: EffectEntry): boolean {
+  return effect.at === "return" || conditionsOf(effect).some((text) => parseCondition(text)?.of === "ret");
+}
+
+/** Whether the arguments meet an effect's conditions; null where one is not recorded. */
+export function isMetByArguments(
+  effect: EffectEntry,
+  known: CataloguedFunction,
+  event: TraceEvent,
+  parameters: readonly (bigint | null)[],
+): boolean | null {
+  let met: boolean | null = true;
+  for (const text of conditionsOf(effect)) {
+    const condition = parseCondition(text);
+    if (!condition || condition.of === "ret") continue;
+    const value = valueAt(condition.of, known, event, parameters);
+    if (value !== null && !condition.holds(value)) return false;
+    if (value === null) met = null;
+  }
+  return met;
+}
+
 /** The object that an effect is about: the argument that the catalog names, or a field that bears its name. */
 export function objectOf(
   effect: EffectEntry,
@@ -47,7 +88,7 @@ export function objectOf(
   parameters: readonly (bigint | null)[],
 ): ObjectKey | null {
   if (effect.object !== undefined) {
-    const value = parameterOf(effect.object, meaning.function, parameters);
+    const value = valueAt(effect.object, meaning.function, event, parameters);
     if (value !== null) return value === 0n ? null : value;
   }
   // A recorded field that bears the class's name for its objects (`kvm=` at kvm_vcpu_release).
@@ -74,11 +115,12 @@ export function readCounter(
 export function amountOf(
   { count, amount }: EffectEntry,
   known: CataloguedFunction,
+  event: TraceEvent,
   parameters: readonly (bigint | null)[],
 ): number | null {
   if (count === undefined || amount === "ret") return null;
   if (amount === undefined) return 1;
-  const value = parameterOf(amount, known, parameters);
+  const value = valueAt(amount, known, event, parameters);
   return value === null ? null : asInt(value);
 }
 
@@ -179,16 +221,11 @@ export function returnValue(known: CataloguedFunction, value: bigint | null): nu
 }
 
 /** Whether an effect took place, by the raw return value and what it means. */
-export function outcomeOf(condition: Condition | null, value: bigint | null, result: number | null): Outcome {
-  if (condition === null) return "done";
+export function outcomeOf(effect: EffectEntry | null, value: bigint | null, result: number | null): Outcome {
+  const conditions = effect === null ? [] : conditionsOf(effect).map(parseCondition);
+  const decisive = conditions.filter((condition) => condition?.of === "ret");
+  if (decisive.length === 0) return "done";
   if (value === null) return "unknown";
-  const met = {
-    "ret == 0": () => result === 0,
-    "ret != 0": () => result !== 0,
-    "ret >= 0": () => (result ?? 0) >= 0,
-    "ret > 0": () => (result ?? 0) > 0,
-    "ret != NULL": () => value !== 0n,
-    "!IS_ERR(ret)": () => !isErrorPointer(value),
-  }[condition]();
-  return met ? "done" : "refused";
+  const seen = result === null ? asAddress(value) : BigInt(result);
+  return decisive.every((condition) => condition?.holds(seen)) ? "done" : "refused";
 }

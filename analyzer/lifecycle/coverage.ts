@@ -7,6 +7,7 @@ import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/s
 import type { Decoder, ProbeUse } from "../decode/decoder.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
 import { type AuditEvent, isAside, type Operation } from "../decode/operation.js";
+import { waitsForReturn } from "../decode/values.js";
 import type { Gap, SourceFacts } from "../import/trace-event.js";
 import type { KernelObject } from "./objects.js";
 import { isTableEffect, type Observer, type World } from "./world.js";
@@ -368,8 +369,7 @@ export function showsEffect(use: ProbeUse, entry: ClassEntry, effects: readonly 
   const spec = meaning.function.meanings.find((candidate) => candidate.class === entry)?.entry;
   return (
     spec?.effects.some((effect) => {
-      const atReturn = effect.when !== undefined || effect.at === "return";
-      return effects.includes(effect.effect) && atReturn === (meaning.role === "return");
+      return effects.includes(effect.effect) && waitsForReturn(effect) === (meaning.role === "return");
     }) === true
   );
 }

@@ -93,6 +93,16 @@ export class ObjectTracker {
     return this.#byClass.get(entry.class)?.get(key);
   }
 
+  /** The live object whose memory an address lies in, when it is at most `size` bytes behind the object's start. */
+  containing(entry: ClassEntry, address: bigint, size: number): KernelObject | null {
+    let found: KernelObject | null = null;
+    for (const object of this.alive(entry)) {
+      if (typeof object.key !== "bigint" || object.key > address || address - object.key > size) continue;
+      if (found === null || object.key > (found.key as bigint)) found = object;
+    }
+    return found;
+  }
+
   *all(): Generator<KernelObject> {
     for (const objects of this.#byClass.values()) yield* objects.values();
   }

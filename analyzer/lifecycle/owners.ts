@@ -1,14 +1,16 @@
 /**
- * What registrations belong to: a core instance (kvm_init to kvm_exit) or one load of a module. Their end must end
- * what they registered.
+ * What registrations belong to: a core instance (kvm_init to kvm_exit), an object or a phase of its life (a device from
+ * its first open to its last close), or one load of a module. Their end must end what they registered.
  */
 import { contextKey, isInside } from "../decode/calls.js";
-import type { AuditEvent, Operation } from "../decode/operation.js";
+import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
 
 export interface Owner {
   kind: "instance" | "module";
   /** Class of an instance, name of a module. */
   name: string;
+  /** Which of its class, where there may be several. */
+  object: ObjectKey | null;
   /** n-th instance or load seen; 1-based. */
   generation: number;
   /** The event that begins it; null when it was there before the trace. */
@@ -46,9 +48,19 @@ export class Owners {
   }
 
   /** The instance of a class that is up (or coming up); null when none is known. */
-  instance(name: string): Owner | null {
-    const owner = this.#instances.get(name);
+  instance(name: string, object: ObjectKey | null = null): Owner | null {
+    const owner = this.#instances.get(slotOf(name, object));
     return owner && owner.ended === null ? owner : null;
+  }
+
+  /** The same, for one that something else shows to be up. */
+  instanceNamed(name: string, object: ObjectKey): Owner {
+    const known = this.instance(name, object);
+    if (known) return known;
+    const owner = makeOwner("instance", name, 1, null);
+    owner.object = object;
+    this.#instances.set(slotOf(name, object), owner);
+    return owner;
   }
 
   /** The load of a module that is in memory, as far as seen. */
@@ -73,7 +85,7 @@ export class Owners {
     const task = contextKey(event);
     for (const ending of [...this.#ending]) {
       if (ending.task !== task || ending.operation.event === event) continue;
-      const inside = isInside(event, ending.operation.function);
+      const inside = isInside(event, ending.operation.function, ending.operation.event);
       // Without a stack only an unregister still belongs to the exit function for sure.
       if (inside === false || (inside === null && effect !== "unregister")) this.#finish(ending.owner, event);
     }
@@ -114,20 +126,24 @@ export class Owners {
 
   /** kvm_init and its kind: entered, returned, or exited. */
   instanceEvent(operation: Operation): void {
+    const { event, effect, object } = operation;
     const name = operation.class.class;
-    const event = operation.event;
-    if (operation.effect === "create") {
-      const before = this.#instances.get(name);
+    const slot = slotOf(name, object);
+    const before = this.#instances.get(slot);
+    if (effect === "create") {
       if (before && before.ended === null && before.began !== event) this.#finish(before, event);
       const owner = makeOwner("instance", name, (before?.generation ?? 0) + 1, event);
+      owner.object = object;
       owner.module = this.loading(event);
-      this.#instances.set(name, owner);
+      this.#instances.set(slot, owner);
       this.instanceResult(operation);
-    } else if (operation.effect === "destroy") {
-      let owner = this.#instances.get(name);
+    } else if (effect === "destroy") {
+      let owner = before;
       if (!owner || owner.ended !== null) {
+        // Which one of several it was is not recorded, or nothing is known to belong to it.
+        if (operation.spec?.object !== undefined) return;
         owner = makeOwner("instance", name, (owner?.generation ?? 0) + 1, null);
-        this.#instances.set(name, owner);
+        this.#instances.set(slot, owner);
       }
       owner.endedBy = operation;
       this.#ending.push({ owner, operation, task: contextKey(event) });
@@ -136,7 +152,7 @@ export class Owners {
 
   /** The begin of an instance has returned. */
   instanceResult(operation: Operation): void {
-    const owner = this.#instances.get(operation.class.class);
+    const owner = this.#instances.get(slotOf(operation.class.class, operation.object));
     if (!owner || owner.began !== operation.event || operation.effect !== "create") return;
     if (operation.outcome === "done") owner.confirmed = true;
     if (operation.outcome === "refused") {
@@ -161,6 +177,7 @@ export class Owners {
     owner.endedBy = by;
     owner.ended = at;
     this.#onEnd(owner, at);
+    if (owner.object !== null) this.#instances.delete(slotOf(owner.name, owner.object));
     if (owner.kind !== "module") return;
     // An instance cannot outlive the module whose init began it.
     for (const instance of this.#instances.values()) {
@@ -169,10 +186,15 @@ export class Owners {
   }
 }
 
+function slotOf(name: string, object: ObjectKey | null): string {
+  return object === null ? name : `${name}/${object}`;
+}
+
 function makeOwner(kind: Owner["kind"], name: string, generation: number, began: AuditEvent | null): Owner {
   return {
     kind,
     name,
+    object: null,
     generation,
     began,
     endedBy: null,

@@ -20,6 +20,8 @@ export interface Registration {
   end: "unregistered" | "home-gone" | "superseded" | null;
   /** Set once the owner has ended while the entry was still there. */
   orphaned: Owner | null;
+  /** A later register of the key of which nobody knows whether it was refused. */
+  doubtedBy: Operation | null;
 }
 
 /** A register that returned an error. */
@@ -46,13 +48,18 @@ export interface Unmatched {
   tableKnown: boolean;
 }
 
+/** More keys than any table has; bounds memory on hostile input. */
+const MAX_KEYS = 65_536;
+
 export class Registrations {
   readonly #tables = new Map<string, Map<bigint, Registration>>();
   readonly #generations = new Map<string, number>();
   /** Failed registers by owner, to know an unregister that follows them. */
   #failed: { operation: Operation; owner: Owner | null }[] = [];
   /** Keys that an owner has registered with success. */
-  readonly #successes = new Map<Owner, Set<string>>();
+  readonly #successes = new WeakMap<Owner, Set<string>>();
+  /** Entries in a table, by their owner. */
+  readonly #owned = new Map<Owner, Set<Registration>>();
   #lastId = 0;
 
   live(entry: ClassEntry, key: bigint): Registration | null {
@@ -73,10 +80,18 @@ export class Registrations {
       before.confirmed = operation.outcome === "done";
       return null;
     }
-    if (before) before.end = "superseded";
+    if (before && operation.outcome === "unknown") {
+      before.doubtedBy ??= operation;
+      return null;
+    }
+    if (before) {
+      before.end = "superseded";
+      this.#drop(before);
+    }
     this.#failed = this.#failed.filter((failure) => !isOf(failure, operation, owner));
     const name = `${operation.class.class}/${operation.key}`;
     const generation = (this.#generations.get(name) ?? 0) + 1;
+    if (this.#generations.size >= MAX_KEYS) this.#generations.clear();
     this.#generations.set(name, generation);
     const entry: Registration = {
       id: ++this.#lastId,
@@ -90,9 +105,12 @@ export class Registrations {
       unregistered: null,
       end: null,
       orphaned: null,
+      doubtedBy: null,
     };
     table.set(operation.key, entry);
     if (owner) {
+      const owned = this.#owned.get(owner) ?? new Set();
+      this.#owned.set(owner, owned.add(entry));
       const keys = this.#successes.get(owner) ?? new Set();
       keys.add(name);
       this.#successes.set(owner, keys);
@@ -105,7 +123,7 @@ export class Registrations {
     const mistaken = operation.key === null ? null : this.live(operation.class, operation.key);
     // Taken in before its result was known.
     if (mistaken?.registered === operation) {
-      this.#table(operation.class).delete(mistaken.key);
+      this.#drop(mistaken);
       if (owner) this.#successes.get(owner)?.delete(`${operation.class.class}/${operation.key}`);
     }
     this.#failed.push({ operation, owner });
@@ -126,10 +144,9 @@ export class Registrations {
   /** An unregister took place. Returns the entry that it ended, or why it matched none. */
   unregister(operation: Operation, owner: Owner | null, tableKnown: boolean): Registration | Unmatched | null {
     if (operation.key === null) return null;
-    const table = this.#table(operation.class);
-    const entry = table.get(operation.key);
+    const entry = this.live(operation.class, operation.key);
     if (entry) {
-      table.delete(operation.key);
+      this.#drop(entry);
       entry.unregistered = operation;
       entry.end = "unregistered";
       return entry;
@@ -138,29 +155,35 @@ export class Registrations {
     return { operation, owner, failedBefore: failed?.operation ?? null, tableKnown };
   }
 
-  /** The owner has ended: its entries that are still there are orphans from now on. */
+  /** The owner has ended: its entries that are still there are orphans from now on, or go with it. */
   ownerEnded(owner: Owner): Registration[] {
-    const orphans: Registration[] = [];
-    for (const entry of this.all()) {
-      if (entry.owner !== owner || entry.orphaned) continue;
+    const owned = [...(this.#owned.get(owner) ?? [])].filter((entry) => !entry.orphaned);
+    this.#owned.delete(owner);
+    return owned.filter((entry) => {
+      if (entry.class.table?.owner_end === "legal") {
+        entry.end = "home-gone";
+        this.#drop(entry);
+        return false;
+      }
       entry.orphaned = owner;
-      orphans.push(entry);
-    }
-    return orphans;
+      return true;
+    });
   }
 
   /** The module that holds the table is gone, and the entries with it. */
   homeEnded(module: string): Registration[] {
-    const gone: Registration[] = [];
-    for (const table of this.#tables.values()) {
-      for (const entry of table.values()) {
-        if (entry.class.table?.home !== module) continue;
-        entry.end = "home-gone";
-        gone.push(entry);
-        table.delete(entry.key);
-      }
+    const gone = [...this.all()].filter((entry) => entry.class.table?.home === module);
+    for (const entry of gone) {
+      entry.end = "home-gone";
+      this.#drop(entry);
     }
     return gone;
+  }
+
+  /** Takes an entry out of its table. */
+  #drop(entry: Registration): void {
+    this.#table(entry.class).delete(entry.key);
+    if (entry.owner) this.#owned.get(entry.owner)?.delete(entry);
   }
 
   #table(entry: ClassEntry): Map<bigint, Registration> {

@@ -4,7 +4,14 @@
  */
 import type { Catalog } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import { type AuditEvent, type Call, isAside, type Operation, type Signal } from "../decode/operation.js";
+import {
+  type AuditEvent,
+  type Call,
+  isAside,
+  type ObjectKey,
+  type Operation,
+  type Signal,
+} from "../decode/operation.js";
 import type { CodeLocation, Gap, SymbolTable } from "../import/trace-event.js";
 import type { LedgerStep } from "./ledger.js";
 import { type KernelObject, ObjectTracker } from "./objects.js";
@@ -46,6 +53,8 @@ export interface Observer {
   homeGone?(entry: Registration): void;
   /** A holder of a class's references was opened or closed (`operation.holder`). */
   holder?(operation: Operation): void;
+  /** A function was handed an error pointer in place of an object. */
+  errorPointer?(operation: Operation): void;
   /** A plain count or an uncounted pointer is changed; where a result decides, it is not known yet. */
   aside?(operation: Operation): void;
   returned?(call: Call, result: number | null): void;
@@ -67,6 +76,7 @@ function nobody(): Told {
     orphaned: [],
     homeGone: [],
     holder: [],
+    errorPointer: [],
     aside: [],
     returned: [],
   };
@@ -88,6 +98,8 @@ export class World {
    */
   readonly #creations = new Map<string, Operation>();
   #last: AuditEvent | null = null;
+  /** Classes whose objects own entries of tables. */
+  readonly #owning = new Set<string>();
   /** Holder operations whose outcome is still open. */
   readonly #pendingHolders = new Set<Operation>();
 
@@ -95,6 +107,7 @@ export class World {
     this.#catalog = catalog;
     this.#symbols = symbols;
     this.owners = new Owners((owner) => this.#ownerEnded(owner));
+    for (const { table } of catalog.classes.values()) if (table) this.#owning.add(table.owner);
   }
 
   observe(observer: Observer): void {
@@ -133,19 +146,42 @@ export class World {
   /** The owner that a registration made by this operation belongs to. */
   ownerOf(operation: Operation): Owner | null {
     const owner = operation.class.table?.owner;
-    if (owner !== undefined && owner !== "module") {
-      const instance = this.owners.instance(owner);
-      if (instance) return instance;
-    }
+    const instance = owner === undefined || owner === "module" ? null : this.#instanceOwning(operation, owner);
+    if (instance) return instance;
+    return this.#moduleOwning(operation);
+  }
+
+  /** The instance or object that the catalog's relation names. */
+  #instanceOwning(operation: Operation, owner: string): Owner | null {
+    const object = operation.parent ?? this.#parentByKey(operation);
+    if (object === null) return this.owners.instance(owner);
+    const instance = this.owners.instanceNamed(owner, object);
+    // It cannot outlive the module that registers for it.
+    instance.module ??= this.#moduleOwning(operation);
+    return instance;
+  }
+
+  /** What the object under the entry's key was created for. */
+  #parentByKey({ class: entry, key }: Operation): ObjectKey | null {
+    const via = entry.table?.owner_by === undefined ? undefined : this.classOf(entry.table.owner_by);
+    return via === undefined || key === null ? null : (this.objects.find(via, key)?.created?.parent ?? null);
+  }
+
+  #moduleOwning(operation: Operation): Owner | null {
     const loading = this.owners.loading(operation.event);
     if (loading) return loading;
-    const byMemory = owner === "module" ? this.#moduleHolding(operation) : null;
+    const byMemory = operation.class.table?.owner === "module" ? this.#moduleHolding(operation) : null;
     const name = byMemory ?? this.#callerModule(operation);
     return name === null ? null : this.owners.module(name);
   }
 
   #operation(operation: Operation): void {
     const { class: entry, effect } = operation;
+    if (operation.errorPointer !== null) {
+      for (const observer of this.#told.errorPointer) observer.errorPointer(operation);
+      return;
+    }
+    if (operation.spec?.inside !== undefined) this.#findContainer(operation, operation.spec.inside);
     if (isAside(operation)) {
       for (const observer of this.#told.aside) observer.aside(operation);
       return;
@@ -181,11 +217,19 @@ export class World {
     if (creation !== operation) this.#live(creation);
   }
 
+  /** The argument points into an object: to which one its address tells. */
+  #findContainer(operation: Operation, size: number): void {
+    const { class: entry, object } = operation;
+    if (typeof object !== "bigint") return;
+    operation.object = this.objects.containing(entry, object, size)?.key ?? null;
+  }
+
   /** An operation takes its part in the life of its object. */
   #live(operation: Operation): void {
     const { class: entry, effect } = operation;
     const isModule = entry.class === "module";
     if (isModule) this.owners.moduleEvent(operation);
+    else if (this.#owning.has(entry.class)) this.owners.instanceEvent(operation);
     const applied = this.objects.apply(operation, this.gaps.length);
     if (applied.began) for (const observer of this.#told.began) observer.began(applied.object, applied.before);
     for (const observer of this.#told.operation) {

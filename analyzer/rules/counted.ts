@@ -49,7 +49,7 @@ const SATURATED_FROM = -0x6000_0000;
 export function isDestroyer(operation: Operation, object: KernelObject): boolean {
   const destroyed = object.destroyed;
   if (!destroyed || destroyed.event.tid !== operation.event.tid) return false;
-  return isInside(operation.event, destroyed.function) !== false;
+  return isInside(operation.event, destroyed.function, destroyed.event) !== false;
 }
 
 /** Whether every function that creates such objects is recorded with its result. */

@@ -72,6 +72,11 @@ export function describeEntry(
 ): FindingObject {
   if (key === null) return { label: `${entry.title} under an unknown key`, address: null, key: null, generation };
   const table = entry.table;
+  if (table !== undefined && table.key === undefined) {
+    const symbol = registered.ops === null ? null : symbolAt(context, registered.event, registered.ops);
+    const label = symbol === null ? entry.title : `${entry.title} (${symbol})`;
+    return { label, address: registered.ops, key: null, generation };
+  }
   const isPointer = table !== undefined && table.key === table.ops;
   const ops = registered.ops === null ? null : symbolAt(context, registered.event, registered.ops);
   const name = isPointer ? (ops ?? describeKey(key)) : `${table?.key ?? "key"} ${key}`;
@@ -103,6 +108,16 @@ export function stackFunctions(context: Pick<RuleContext, "symbols">, event: Aud
     names.push(withoutCloneSuffix(symbol));
   }
   return names;
+}
+
+/** The function that called an operation's, by its stack; the operation's own where that does not tell. */
+export function callerOf(context: RuleContext, operation: Operation): string {
+  const names = stackFunctions(context, operation.event);
+  const own = names.indexOf(operation.function);
+  const caller = own < 0 ? undefined : names[own + 1];
+  return caller !== undefined && /^[A-Za-z_]\w*$/.test(caller) && !caller.includes("trampoline")
+    ? caller
+    : operation.function;
 }
 
 function ordinal(n: number): string {

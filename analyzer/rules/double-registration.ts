@@ -1,6 +1,7 @@
 import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
+import { makeFinding } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { type Judgement, judgeAbsence, PROVEN } from "./verdict.js";
 
@@ -72,7 +73,6 @@ class DoubleRegistration implements RuleWatch {
     finding.explanation = holder
       ? `${operation.function}() was called for a key that was registered already, and failed with ${describeResult(result)}.`
       : `${operation.function}() failed with ${describeResult(result)}: the table has this key already.`;
-    finding.trigger = operation;
     return finding;
   }
 
@@ -106,22 +106,20 @@ class DoubleRegistration implements RuleWatch {
       holder?.registered ?? operation,
       holder?.generation ?? 1,
     );
-    return {
+    return makeFinding({
       rule: "double-registration",
       variant: "reg-double",
-      level: "error",
-      verdict: judgement.verdict,
-      loweredBy: judgement.loweredBy,
+      judgement,
       class: operation.class,
       object,
       title: `${object.label} was registered while it was registered`,
       explanation: "",
       expected: "one register per key, and an unregister before the next",
       sure: "",
-      culprit: { function: operation.function, context: null, site: null, event: operation.event },
+      function: operation.function,
+      event: operation.event,
       evidence,
-      trigger: null,
-      consequenceOf: null,
-    };
+      trigger: operation,
+    });
   }
 }

@@ -63,7 +63,9 @@ function isSameMatter(cause: Finding, effect: Finding): boolean {
     cause.object.key === effect.object.key &&
     cause.object.generation === effect.object.generation &&
     effect.trigger !== null &&
-    cause.trigger !== null &&
-    effect.trigger.event.time >= cause.trigger.event.time
+    // Nobody was refused by the old entry: then whoever registers over it is its consequence.
+    (cause.trigger === null
+      ? effect.rule === "double-registration"
+      : effect.trigger.event.time >= cause.trigger.event.time)
   );
 }

@@ -6,7 +6,7 @@ import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { judgeAbsence, PROVEN } from "./verdict.js";
+import { judgeAbsence, judgementOf, PROVEN } from "./verdict.js";
 
 export const staleOps: Rule = {
   meta: {
@@ -121,12 +121,16 @@ class StaleOps implements RuleWatch {
     const hasProbe = uses.some((use) => showsEffect(use, entry.class, ["unregister"]));
     const [armed] = this.#context.neverFired(functionsWith(entry.class, "unregister"));
     if (!hasProbe && armed === undefined) return null;
+    if (entry.doubtedBy) {
+      const text = `the key was registered again, and whether that was refused is not recorded`;
+      judgement.loweredBy.push({ code: "result-unknown", text, probe: entry.doubtedBy.event.probe.name });
+    }
     if (!hasProbe && armed !== undefined) {
       const text = `that ${armed} is on the unregister, and works, is told by its name only: it never fired`;
       judgement.loweredBy.push({ code: "probe-never-fired", text, probe: armed });
     }
     const finding = this.#base(entry, entry.registered, owner);
-    finding.verdict = judgement.verdict;
+    finding.verdict = judgementOf(judgement.loweredBy).verdict;
     finding.loweredBy = judgement.loweredBy;
     finding.sure = "the owner's end was seen, and an unregister would have been";
     finding.explanation = `${this.#endOf(owner)} and nobody called ${this.#unregisterOf(entry)}: the entry stayed.`;
@@ -171,7 +175,7 @@ class StaleOps implements RuleWatch {
     const end = owner?.endedBy ?? null;
     const comm = end?.event.comm ?? "";
     const task = comm === "" ? null : `${comm} (${end?.event.tid})`;
-    if (end && end.class.kind === "instance" && end.effect === "destroy") {
+    if (end && end.class.class !== "module" && end.effect === "destroy") {
       const module = owner?.module?.ended ? owner.module.name : null;
       const context = module === null ? `run by ${task}` : `while ${comm} unloads ${module}`;
       return { function: end.function, after: end.function, context: task === null ? null : context };

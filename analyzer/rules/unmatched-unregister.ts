@@ -2,6 +2,7 @@ import type { Operation } from "../decode/operation.js";
 import type { Registration, Unmatched } from "../lifecycle/registrations.js";
 import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
+import { makeFinding } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
@@ -132,23 +133,21 @@ class UnmatchedUnregister implements RuleWatch {
     judgement: Judgement,
     generation: number,
   ): Finding {
-    return {
+    return makeFinding({
       rule: "unmatched-unregister",
       variant,
-      level: "error",
-      verdict: judgement.verdict,
-      loweredBy: judgement.loweredBy,
+      judgement,
       class: operation.class,
       object: describeEntry(this.#context, operation.class, operation.key, operation, generation),
       title: "",
       explanation: "",
       expected: "an unregister only of what this caller has registered with success",
       sure: "",
-      culprit: { function: operation.function, context: null, site: null, event: operation.event },
+      function: operation.function,
+      event: operation.event,
       evidence,
       trigger: operation,
-      consequenceOf: null,
-    };
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import type { Reason } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey, describeObject } from "./describe.js";
 import type { Evidence, Finding, FindingObject, Level } from "./finding.js";
+import { taskOf } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { lossesBetween } from "./verdict.js";
 
@@ -244,14 +245,10 @@ function classOf(call: Call): Finding["class"] | null {
 /** Whether the task was still in the call: its stack says so, or the event is about the object waited for. */
 function isWithin(event: AuditEvent, call: Call): boolean {
   if (event.probe.kind === "kretprobe") return false;
-  const inside = isInside(event, call.function.name);
+  const inside = isInside(event, call.function.name, call.entry);
   if (inside !== null) return inside;
   const key = call.parameters[0] ?? null;
   return key !== null && event.args.some((arg) => typeof arg === "bigint" && BigInt.asUintN(64, arg) === key);
-}
-
-function taskOf({ comm, tid }: AuditEvent): string {
-  return comm === "" ? `task ${tid}` : `${comm} (${tid})`;
 }
 
 function listOf(lists: Map<unknown, Holder[]>, key: unknown): Holder[] {

@@ -3,12 +3,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isNode, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { type ClassEntry, classSchema, type Effect, type FunctionEntry } from "./schema.js";
+import { parseCondition } from "./condition.js";
+import { type ClassEntry, classSchema, type Effect, type EffectEntry, type FunctionEntry } from "./schema.js";
 
 /** An argument of a function's prototype. */
 export interface Parameter {
   name: string;
   pointer: boolean;
+  /** Name of the struct that it points to. */
+  struct: string | null;
 }
 
 export interface Prototype {
@@ -135,6 +138,9 @@ function checkReferences(classes: ReadonlyMap<string, ClassEntry>, problems: str
     if (entry.table && entry.table.owner !== "module" && !classes.has(entry.table.owner)) {
       say(`table.owner ${entry.table.owner} is no class`);
     }
+    if (entry.table?.owner_by !== undefined && !classes.has(entry.table.owner_by)) {
+      say(`table.owner_by ${entry.table.owner_by} is no class`);
+    }
     if (entry.kind === "counted" && !entry.counter) say("a counted class needs a counter");
     if (entry.kind === "entry" && !entry.table) say("a class of entries needs a table");
     for (const [name, func] of Object.entries(entry.functions)) {
@@ -144,11 +150,15 @@ function checkReferences(classes: ReadonlyMap<string, ClassEntry>, problems: str
       }
       prototypes.set(name, func.prototype);
       const names = new Set(parsePrototype(func.prototype).parameters.map((parameter) => parameter.name));
-      for (const { object, key, ops } of func.effects) {
-        for (const word of [key, ops]) {
-          if (word !== undefined && !names.has(word)) say(`functions.${name}: there is no argument ${word}`);
+      const isArgument = (word: string) => names.has(baseOf(word));
+      for (const effect of func.effects) {
+        const { object, key, ops, parent, target, amount } = effect;
+        const tested = conditionsOf(effect).map((text) => parseCondition(text)?.of ?? "ret");
+        for (const word of [key, ops, parent, target, amount, ...tested]) {
+          if (word === undefined || word === "ret" || isArgument(word)) continue;
+          say(`functions.${name}: there is no argument ${baseOf(word)}`);
         }
-        if (object !== undefined && object !== "ret" && !names.has(object) && !entry.names?.includes(object)) {
+        if (object !== undefined && object !== "ret" && !isArgument(object) && !entry.names?.includes(object)) {
           say(`functions.${name}: ${object} is neither an argument nor one of the class's names`);
         }
       }
@@ -170,6 +180,16 @@ function buildCatalog(classes: ReadonlyMap<string, ClassEntry>): Catalog {
     for (const name of Object.keys(entry.sites)) append(sites, name, entry);
   }
   return { classes, functions, tracepoints, sites };
+}
+
+/** `ops` of `ops->owner`. */
+export function baseOf(expression: string): string {
+  return expression.split("->", 1)[0] ?? expression;
+}
+
+/** What must hold for an effect to take place. */
+export function conditionsOf({ when }: Pick<EffectEntry, "when">): readonly string[] {
+  return when === undefined ? [] : typeof when === "string" ? [when] : when;
 }
 
 /** Functions of a class that have an effect. */
@@ -196,6 +216,7 @@ export function parsePrototype(text: string): Prototype {
       : inner.split(",").map((part) => ({
           name: /([A-Za-z_]\w*)\s*$/.exec(part)?.[1] ?? "",
           pointer: part.includes("*"),
+          struct: /\bstruct\s+(\w+)\s*\*/.exec(part)?.[1] ?? null,
         }));
   return { returns: returnType(head), parameters };
 }

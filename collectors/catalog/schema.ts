@@ -3,6 +3,7 @@
  * probes (collectors) and for what their events mean (analyzer).
  */
 import { z } from "zod";
+import { parseCondition } from "./condition.js";
 
 /** What an event does to an object (design, section 2). */
 export const EFFECTS = [
@@ -22,28 +23,43 @@ export const EFFECTS = [
   "use",
 ] as const;
 
-/** When a call counts, told by its return value. Without one it counts at entry, whatever it returns. */
-export const CONDITIONS = ["ret == 0", "ret != 0", "ret >= 0", "ret > 0", "ret != NULL", "!IS_ERR(ret)"] as const;
-
 const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a C identifier");
+
+/** An argument, `ret` for the result, or a field behind one: a recording calls it by the last name (`ops->owner`). */
+const expression = z
+  .string()
+  .regex(/^[A-Za-z_]\w*(->[A-Za-z_]\w*)*$/, "must be an argument, ret, or a field behind one: ops->owner");
+
+/** When a call counts, told by its return value or an argument. Without one it counts at entry, whatever it returns. */
+const condition = z
+  .string()
+  .refine(
+    (text) => parseCondition(text) !== null,
+    "must be a test such as ret == 0, ret != NULL, !IS_ERR(ret), handler == NULL, args->flags & 1",
+  );
 
 const effect = z.strictObject({
   effect: z.enum(EFFECTS),
-  /** Argument (or recorded field) that names the object; `ret` for the returned pointer. */
-  object: identifier.optional(),
-  /** Argument that is the key in the class's table. */
-  key: identifier.optional(),
-  /** Argument that points to the registered operations. */
-  ops: identifier.optional(),
+  /** What names the object; `ret` for the returned pointer. */
+  object: expression.optional(),
+  /** `object` points into the object, at most so many bytes behind its start. */
+  inside: z.number().int().positive().optional(),
+  /** What names the object that this one, or this entry, belongs to. */
+  parent: expression.optional(),
+  /** The key in the class's table. */
+  key: expression.optional(),
+  /** The registered operations. */
+  ops: expression.optional(),
   /** What owns the reference, for `open` and `close`. */
   holder: z.string().optional(),
   /** Plain count (one of `counts`) that the effect changes, in place of the reference counter. */
   count: identifier.optional(),
   /** Argument that says by how much it changes; `ret` for the result. 1 without. */
-  amount: identifier.optional(),
-  /** Argument with the object that a `link` points to, uncounted; NULL clears the pointer. */
-  target: identifier.optional(),
-  when: z.enum(CONDITIONS).optional(),
+  amount: expression.optional(),
+  /** The object that a `link` points to, uncounted; NULL clears the pointer. */
+  target: expression.optional(),
+  /** All must hold. */
+  when: z.union([condition, z.array(condition)]).optional(),
   /** `return`: the effect is complete only when the function returns. Implied by `when`. */
   at: z.enum(["entry", "return"]).optional(),
 });
@@ -130,18 +146,26 @@ export const classSchema = z.strictObject({
     .default({}),
   table: z
     .strictObject({
-      key: identifier,
-      ops: identifier,
+      /** What the key is called; without one the table is a single slot. */
+      key: identifier.optional(),
+      ops: identifier.optional(),
       key_names: z.record(z.coerce.number(), z.string()).optional(),
       /** What the table does with a key it has already. */
       duplicate: z.enum(["refused", "accepted"]),
       duplicate_errors: z.array(z.string()).default([]),
       /** Set when the same error has other causes: without a known entry in the way it proves nothing. */
       duplicate_error_ambiguous: z.string().optional(),
-      /** Module that the table is part of: its unload ends all entries. */
-      home: z.string(),
-      /** Class of the instance whose end must end the entry; `module`: the module that registered it. */
+      /** Module that the table is part of: its unload ends all entries. Without one it is the kernel's own. */
+      home: z.string().optional(),
+      /**
+       * Class of the instance or object whose end must end the entry (an effect's `parent` says which one); `module`:
+       * the module that registered it.
+       */
       owner: z.string(),
+      /** Class of the object under the entry's key whose own `parent` names the owner. */
+      owner_by: z.string().optional(),
+      /** Set where the owner's end takes its entries along. */
+      owner_end: z.enum(["legal"]).optional(),
       /** Whether unregistering an empty slot is legal, or merely goes unnoticed. */
       empty_unregister: z.enum(["legal", "silent"]),
     })
@@ -179,7 +203,6 @@ export const classSchema = z.strictObject({
 });
 
 export type Effect = (typeof EFFECTS)[number];
-export type Condition = (typeof CONDITIONS)[number];
 export type ClassEntry = z.infer<typeof classSchema>;
 export type EffectEntry = z.infer<typeof effect>;
 export type FunctionEntry = z.infer<typeof functionEntry>;

@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Two projects: `unit` passes in any clone; `corpus` reads ../shared, which only the project's own machines have.
+// Three projects: `unit` passes in any clone; `terminal` needs tmux; `corpus` reads ../shared, which only the project's
+// own machines have.
 // .ci/run counts the tests from a report.
 const results = process.env.KTALLY_TEST_RESULTS;
 
@@ -14,7 +15,17 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{analyzer,collectors,fixtures}/**/*.test.{ts,tsx}"],
-          exclude: ["**/*.corpus.test.ts", "**/node_modules/**"],
+          exclude: ["**/*.corpus.test.ts", "**/*.terminal.test.ts", "**/node_modules/**"],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "terminal",
+          include: ["analyzer/tui/**/*.terminal.test.ts"],
+          // A test waits for what it expects on a screen; how long that takes is up to the machine.
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
         },
       },
       {

@@ -12,6 +12,7 @@ import { diffCommand } from "./diff.js";
 import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";
 import { queryCommand } from "./query.js";
+import { tuiCommand } from "./tui.js";
 import { WrongUse } from "./wrong-use.js";
 
 /** Runs one command line (without node and script). Never throws. */
@@ -23,7 +24,15 @@ export async function run(args: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text) })
     .showHelpAfterError("(ktally --help lists the commands)");
-  for (const command of [analyzeCommand, diffCommand, explainCommand, queryCommand, catalogCommand, formatsCommand]) {
+  for (const command of [
+    analyzeCommand,
+    tuiCommand,
+    diffCommand,
+    explainCommand,
+    queryCommand,
+    catalogCommand,
+    formatsCommand,
+  ]) {
     program.addCommand(command(state));
   }
   // Commands inherit how the program ends.

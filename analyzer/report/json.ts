@@ -29,7 +29,8 @@ export function* jsonReport(audit: AuditView): Generator<string> {
   yield `${separator.startsWith(",") ? "\n  " : ""}],\n  "coverage": ${indented(coverage)},\n  "reports": ${indented(reports)}\n}\n`;
 }
 
-function findingJson(finding: FindingView): FindingJson {
+/** One finding as `analyze --format json` prints it. */
+export function findingJson(finding: FindingView): FindingJson {
   return {
     id: finding.id,
     rule: finding.rule,

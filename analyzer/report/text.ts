@@ -73,6 +73,15 @@ function otherReports(reports: readonly ReportView[], style: Style, width: numbe
   return lines;
 }
 
+/** One finding as the report tells it, without colour. */
+export function findingText(
+  finding: FindingView,
+  consequences: readonly FindingView[],
+  coverage: readonly CoverageView[],
+): string {
+  return `${findingLines(finding, consequences, coverage, styleFor(false), 100, null).join("\n")}\n`;
+}
+
 /** `1 bug`, `2 bugs, 1 suspicion`. */
 function headline(roots: readonly FindingView[]): string {
   const errors = roots.filter((finding) => finding.level === "error");

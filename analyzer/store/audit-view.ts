@@ -1,5 +1,6 @@
 /** The read side of an audit: what reports and screens show. Nothing here computes; it only reads. */
 import type { Database } from "better-sqlite3";
+import { big, number, numberOrNull, type Row, text, textOrNull, unsigned } from "./cells.js";
 
 export interface SourceView {
   path: string;
@@ -108,8 +109,6 @@ export interface ReportView {
   learn: string | null;
 }
 
-type Row = Record<string, unknown>;
-
 /** Queries over one audit database. */
 export class AuditView {
   readonly #database: Database;
@@ -149,10 +148,24 @@ export class AuditView {
   }
 
   findings(): FindingView[] {
+    return this.#findings("", []);
+  }
+
+  /** One finding with its story; null when there is none of this number. */
+  finding(id: number): FindingView | null {
+    return this.#findings("WHERE f.id = ?", [id])[0] ?? null;
+  }
+
+  consequences(of: number): FindingView[] {
+    return this.#findings("WHERE f.consequence_of = ?", [of]);
+  }
+
+  #findings(where: string, values: number[]): FindingView[] {
     const reasons = this.#rows("SELECT finding, code, text, probe FROM reasons WHERE finding IS NOT NULL");
     return this.#rows(
       `SELECT f.*, c.title AS class_title, e.stack AS culprit_stack_id FROM findings f
-       LEFT JOIN coverage c ON c.class = f.class LEFT JOIN events e ON e.id = f.culprit_event ORDER BY f.id`,
+       LEFT JOIN coverage c ON c.class = f.class LEFT JOIN events e ON e.id = f.culprit_event ${where} ORDER BY f.id`,
+      ...values,
     ).map((row) => ({
       id: number(row.id),
       rule: text(row.rule),
@@ -277,29 +290,4 @@ export class AuditView {
 
 function reasonView(row: Row): ReasonView {
   return { code: text(row.code), text: text(row.text), probe: textOrNull(row.probe) };
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : String(value ?? "");
-}
-
-function textOrNull(value: unknown): string | null {
-  return value === null || value === undefined ? null : text(value);
-}
-
-/** Counts, ids and 32-bit values: small enough for a number. */
-function number(value: unknown): number {
-  return Number(value ?? 0);
-}
-
-function numberOrNull(value: unknown): number | null {
-  return value === null || value === undefined ? null : Number(value);
-}
-
-function big(value: unknown): bigint | null {
-  return typeof value === "bigint" ? value : null;
-}
-
-function unsigned(value: unknown): bigint | null {
-  return typeof value === "bigint" ? BigInt.asUintN(64, value) : null;
 }

@@ -56,10 +56,9 @@ export function openAuditDatabase(path: string): Database {
   return database;
 }
 
-/** Adds views, and what an audit that is kept needs to be searched, and marks the audit as whole. */
-export function completeAuditDatabase(database: Database): void {
-  const isKept = database.name !== "";
-  if (isKept) database.exec(INDEXES);
+/** Adds views, and the indexes where the audit will be searched, and marks it as whole. */
+export function completeAuditDatabase(database: Database, isSearched: boolean): void {
+  if (isSearched) database.exec(INDEXES);
   database.exec(VIEWS);
   database.prepare("INSERT OR REPLACE INTO meta VALUES ('state', 'complete')").run();
 }

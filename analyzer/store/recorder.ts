@@ -177,7 +177,7 @@ export class StoreRecorder implements Recorder {
     writeReports(this.#database, outcome.reports, outcome.findings);
     this.#database.prepare("INSERT INTO meta VALUES ('exit', ?)").run(String(exit));
     this.#database.exec("COMMIT");
-    completeAuditDatabase(this.#database);
+    completeAuditDatabase(this.#database, this.#keepsEvents);
   }
 
   /** The events that findings rest on, in order. */

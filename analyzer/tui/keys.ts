@@ -1,0 +1,87 @@
+/** All keys of all screens, in one table: what they are called, and what the footer and the help say of them. */
+
+export type ScreenName = "findings" | "help" | "text";
+
+export interface Binding {
+  command: string;
+  keys: readonly string[];
+  help: string;
+  /** Said in the footer, where there is room. */
+  hint?: string;
+  /** Screens that know the command; without it: all. */
+  on?: readonly ScreenName[];
+}
+
+const LISTS: readonly ScreenName[] = ["findings", "help", "text"];
+
+/** In the order of the help. The first keys of a binding are shown. */
+export const BINDINGS: readonly Binding[] = [
+  { command: "up", keys: ["up", "k", "wheel-up"], help: "one line up", on: LISTS },
+  { command: "down", keys: ["down", "j", "wheel-down"], help: "one line down", hint: "move", on: LISTS },
+  { command: "page-up", keys: ["pageup", "ctrl+b"], help: "one page up", on: LISTS },
+  { command: "page-down", keys: ["pagedown", "ctrl+f", " "], help: "one page down", on: LISTS },
+  { command: "first", keys: ["home", "g"], help: "to the first line", on: LISTS },
+  { command: "last", keys: ["end", "G"], help: "to the last line", on: LISTS },
+  { command: "open", keys: ["enter"], help: "open what is selected", hint: "open", on: ["findings"] },
+  { command: "unfold", keys: ["right", "l"], help: "unfold", on: ["findings"] },
+  { command: "fold", keys: ["left", "h"], help: "fold", on: ["findings"] },
+  { command: "story-down", keys: ["J", "shift+down", "ctrl+d"], help: "scroll the story down", on: ["findings"] },
+  { command: "story-up", keys: ["K", "shift+up", "ctrl+u"], help: "scroll the story up", on: ["findings"] },
+  { command: "filter", keys: ["/"], help: "show only lines with these words", hint: "filter", on: ["findings"] },
+  { command: "sort", keys: ["s"], help: "sort by the next column", hint: "sort", on: ["findings"] },
+  { command: "reverse", keys: ["S"], help: "sort the other way round", on: ["findings"] },
+  {
+    command: "group",
+    keys: ["t"],
+    help: "group by root cause, or every finding on its own",
+    hint: "group",
+    on: ["findings"],
+  },
+  { command: "copy", keys: ["y"], help: "copy as text to the clipboard", hint: "copy", on: ["findings"] },
+  { command: "copy-json", keys: ["Y"], help: "copy as JSON to the clipboard", on: ["findings"] },
+  { command: "page", keys: ["v"], help: "view in $PAGER", hint: "pager", on: ["findings", "help", "text"] },
+  { command: "edit", keys: ["e"], help: "open in $EDITOR", on: ["findings", "text"] },
+  {
+    command: "back",
+    keys: ["escape", "backspace"],
+    help: "back, or give up a filter",
+    hint: "back",
+    on: ["help", "text"],
+  },
+  { command: "give-up", keys: ["escape"], help: "give up the filter", on: ["findings"] },
+  { command: "next-tab", keys: ["tab"], help: "next screen" },
+  { command: "previous-tab", keys: ["shift+tab"], help: "screen before" },
+  { command: "redraw", keys: ["ctrl+l"], help: "draw the screen anew" },
+  { command: "suspend", keys: ["ctrl+z"], help: "suspend ktally (fg brings it back)" },
+  { command: "help", keys: ["?"], help: "this help", hint: "help" },
+  { command: "quit", keys: ["q", "ctrl+c"], help: "quit", hint: "quit" },
+];
+
+/** The binding of a key on a screen. */
+export function bindingFor(screen: ScreenName, key: string): Binding | undefined {
+  return BINDINGS.find(({ on, keys }) => (on === undefined || on.includes(screen)) && keys.includes(key));
+}
+
+export function bindingsOf(screen: ScreenName): Binding[] {
+  return BINDINGS.filter(({ on }) => on === undefined || on.includes(screen));
+}
+
+const SYMBOLS: Record<string, string> = {
+  up: "↑",
+  down: "↓",
+  left: "←",
+  right: "→",
+  enter: "⏎",
+  escape: "esc",
+  " ": "space",
+  pageup: "PgUp",
+  pagedown: "PgDn",
+};
+
+/** A key as people write it. */
+export function keyLabel(key: string): string {
+  return (
+    SYMBOLS[key] ??
+    key.replace(/^ctrl\+/, "^").replace(/^shift\+(.*)$/, (_, rest: string) => `⇧${SYMBOLS[rest] ?? rest}`)
+  );
+}

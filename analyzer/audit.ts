@@ -19,8 +19,11 @@ import {
   UnreadableInput,
   type Wants,
 } from "./import/trace-event.js";
+import { Balances } from "./lifecycle/balances.js";
+import { CallSites } from "./lifecycle/call-sites.js";
 import { type Coverage, CoverageObserver, judgeCoverage } from "./lifecycle/coverage.js";
 import { type Observer, World } from "./lifecycle/world.js";
+import { assignBlame } from "./rules/blame.js";
 import type { Finding } from "./rules/finding.js";
 import { collectFindings, watchAll } from "./rules/index.js";
 import { type JudgedReport, judgeReports, type Sighting } from "./rules/kernel-reports.js";
@@ -47,6 +50,8 @@ export interface AuditOutcome {
   relevant: number[];
   world: World;
   decoder: Decoder;
+  balances: Balances;
+  sites: CallSites;
   findings: Finding[];
   /** Reports of the kernel's log, from logs and from inside traces. */
   reports: JudgedReport[];
@@ -81,6 +86,8 @@ export async function auditReaders(
   const decoder = new Decoder(options.catalog, symbols);
   const world = new World(options.catalog, symbols);
   const observed = new CoverageObserver();
+  const sites = new CallSites(symbols);
+  const balances = new Balances(sites);
   const seen = new LastSeen();
   let end = 0n;
   const context: RuleContext = {
@@ -94,7 +101,7 @@ export async function auditReaders(
     end: () => sources.reduce((latest, facts) => lastOf(facts, latest), end),
   };
   const watches = watchAll(context);
-  for (const observer of [observed, ...(recorder ? [recorder] : []), ...watches]) world.observe(observer);
+  for (const observer of [observed, balances, ...(recorder ? [recorder] : []), ...watches]) world.observe(observer);
 
   const relevant = readers.map(() => 0);
   const locations = new Map<string, CodeLocation>();
@@ -140,6 +147,7 @@ export async function auditReaders(
     }
   }
   const { findings, reports } = judgeReports(collectFindings(watches), sightings, context, options.catalog);
+  assignBlame(findings, balances, sites);
   const coverage = judgeCoverage({
     catalog: options.catalog,
     decoder,
@@ -148,7 +156,7 @@ export async function auditReaders(
     sources,
     classes: options.classes,
   });
-  return { sources, relevant, world, decoder, findings, reports, coverage };
+  return { sources, relevant, world, decoder, balances, sites, findings, reports, coverage };
 }
 
 /**

@@ -2,8 +2,9 @@
 import type { Database } from "better-sqlite3";
 import { defaultCatalog } from "../collectors/catalog/default.js";
 import { type AuditOptions, auditReaders, openTraces, symbolsOf } from "./audit.js";
+import { callChain } from "./decode/call-chain.js";
 import { exitCode } from "./exit-code.js";
-import { describeCall, stackFunctions } from "./rules/describe.js";
+import { describeCall } from "./rules/describe.js";
 import type { Finding } from "./rules/finding.js";
 import { AuditView } from "./store/audit-view.js";
 import { createAuditDatabase } from "./store/database.js";
@@ -48,7 +49,7 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
       const functions = ({ culprit }: Finding) => [
         culprit.function,
         ...(culprit.site === null ? [] : [culprit.site]),
-        ...(culprit.event === null ? [] : stackFunctions(context, culprit.event)),
+        ...(culprit.event === null ? [] : callChain(context.symbols(culprit.event.source), culprit.event)),
       ];
       const suppressed = options.known ? suppressedBy(outcome.findings, options.known, functions) : new Map();
       const exit = exitCode(outcome, options.allowPartial ?? false, suppressed);

@@ -1,7 +1,7 @@
 /** Words for objects, operations and values, as a kernel developer writes them. */
 import { ERRNO } from "../../collectors/catalog/errno.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import { withoutCloneSuffix } from "../decode/interpret.js";
+import { callChain } from "../decode/call-chain.js";
 import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import type { Registration } from "../lifecycle/registrations.js";
@@ -93,26 +93,9 @@ export function describeRegistration(context: RuleContext, entry: Registration):
   return describeEntry(context, entry.class, entry.key, entry.registered, entry.generation);
 }
 
-/** Functions of an event's stack, innermost first, tracing internals left out. */
-export function stackFunctions(context: Pick<RuleContext, "symbols">, event: AuditEvent): string[] {
-  const symbols = context.symbols(event.source);
-  const names: string[] = [];
-  for (const frame of event.stack?.frames ?? []) {
-    const symbol = frame.symbol ?? (frame.address === null ? null : (symbols?.locate(frame.address).symbol ?? null));
-    if (symbol === null) {
-      names.push(frame.address === null ? "?" : describeKey(frame.address));
-      continue;
-    }
-    if (names.length === 0 && /^(trace_event_raw_event_|trace_event_buffer|__traceiter_|kprobe_)/.test(symbol))
-      continue;
-    names.push(withoutCloneSuffix(symbol));
-  }
-  return names;
-}
-
 /** The function that called an operation's, by its stack; the operation's own where that does not tell. */
 export function callerOf(context: RuleContext, operation: Operation): string {
-  const names = stackFunctions(context, operation.event);
+  const names = callChain(context.symbols(operation.event.source), operation.event);
   const own = names.indexOf(operation.function);
   const caller = own < 0 ? undefined : names[own + 1];
   return caller !== undefined && /^[A-Za-z_]\w*$/.test(caller) && !caller.includes("trampoline")

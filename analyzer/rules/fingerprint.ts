@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import { isFunction } from "../decode/call-chain.js";
+import { isCounting } from "../lifecycle/call-sites.js";
 import type { Finding } from "./finding.js";
 
 /**
@@ -9,14 +10,12 @@ import type { Finding } from "./finding.js";
  */
 export function fingerprint(finding: Finding, functions: readonly string[]): string {
   const { class: entry, culprit } = finding;
-  const caller = isShared(entry, culprit.function)
-    ? functions.find((name) => name !== culprit.function && !name.startsWith("0x"))
-    : undefined;
-  const text = [entry.class, finding.rule, culprit.function, caller ?? ""].join("\n");
+  const caller = isCounting(entry, culprit.function) ? functions.find((name) => name !== culprit.function) : undefined;
+  const text = [
+    entry.class,
+    finding.rule,
+    culprit.function,
+    caller !== undefined && isFunction(caller) ? caller : "",
+  ].join("\n");
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
-}
-
-/** A function that only counts (`kvm_get_kvm`): who calls it makes the difference. */
-export function isShared(entry: ClassEntry, name: string): boolean {
-  return entry.functions[name]?.effects.some(({ effect }) => effect === "get" || effect === "put") === true;
 }

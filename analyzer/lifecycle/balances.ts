@@ -1,0 +1,168 @@
+/**
+ * Who holds the references of each object: every get and put by call site, and at the end the gets that no put gives
+ * back. What nobody saw being taken is not in it; the counter's value tells how many those are.
+ */
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import type { Operation } from "../decode/operation.js";
+import type { CallSite, CallSites } from "./call-sites.js";
+import type { KernelObject } from "./objects.js";
+import { type Lesson, type Pair, pairSites } from "./pairs.js";
+import type { Observer } from "./world.js";
+
+/** What one life did at one call site. */
+interface Passed {
+  count: number;
+  /** The first ones, and the last. */
+  operations: Operation[];
+}
+
+type Tally = Map<CallSite, Passed>;
+
+/** Operations that are remembered per object and call site: half of them the first, half the last ones. */
+const REMEMBERED = 32;
+/** Different lives that are learned from, per class. */
+const MOST_LESSONS = 64;
+
+/** References that were taken and not given back. */
+export interface Held {
+  object: KernelObject;
+  pair: Pair;
+  /** How many; more than `gets` where not all are remembered. */
+  count: number;
+  /** The gets, as far as the task tells which ones; in order of time. */
+  gets: Operation[];
+}
+
+export class Balances implements Observer {
+  readonly #sites: CallSites;
+  readonly #tallies = new Map<KernelObject, Tally>();
+  readonly #lessons = new Map<ClassEntry, Map<string, Lesson>>();
+  #pairs: Map<ClassEntry, Pair[]> | null = null;
+
+  constructor(sites: CallSites) {
+    this.#sites = sites;
+  }
+
+  operation(operation: Operation, object: KernelObject): void {
+    if (operation.outcome === "refused" || operation.delta === 0) return;
+    const site = this.#sites.of(operation);
+    if (!site) return;
+    let tally = this.#tallies.get(object);
+    if (!tally) {
+      tally = new Map();
+      this.#tallies.set(object, tally);
+    }
+    let passed = tally.get(site);
+    if (!passed) {
+      passed = { count: 0, operations: [] };
+      tally.set(site, passed);
+    }
+    passed.count++;
+    if (passed.operations.length >= REMEMBERED) passed.operations.splice(REMEMBERED / 2, 1);
+    passed.operations.push(operation);
+  }
+
+  updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
+    if (what !== "outcome" || operation.outcome !== "refused") return;
+    const site = this.#sites.of(operation);
+    const passed = site && this.#tallies.get(object)?.get(site);
+    const index = passed?.operations.lastIndexOf(operation) ?? -1;
+    if (!passed || index < 0) return;
+    passed.count--;
+    passed.operations.splice(index, 1);
+  }
+
+  began(_object: KernelObject, before: KernelObject | null): void {
+    if (before) this.#learn(before);
+  }
+
+  forgotten(object: KernelObject): void {
+    this.#learn(object);
+  }
+
+  /** Pairs of a class's call sites; call when the audit is over. */
+  pairs(entry: ClassEntry): readonly Pair[] {
+    if (this.#pairs === null) {
+      for (const object of [...this.#tallies.keys()]) this.#learn(object);
+      this.#pairs = new Map();
+    }
+    let pairs = this.#pairs.get(entry);
+    if (!pairs) {
+      const sites = [...this.#sites.all()].filter((site) => site.class === entry);
+      pairs = pairSites(sites, [...(this.#lessons.get(entry)?.values() ?? [])]);
+      this.#pairs.set(entry, pairs);
+    }
+    return pairs;
+  }
+
+  /** What is still held of an object that is not known to be gone; call when the audit is over. */
+  held(object: KernelObject): Held[] {
+    const tally = this.#tallies.get(object);
+    if (!tally) return [];
+    const held: Held[] = [];
+    for (const pair of this.pairs(object.class)) {
+      const count = total(tally, pair.gets) - total(tally, pair.puts);
+      if (count <= 0) continue;
+      const gets = unreturned(operationsAt(tally, pair.gets), operationsAt(tally, pair.puts));
+      held.push({ object, pair, count, gets: gets.slice(-count) });
+    }
+    return held;
+  }
+
+  /** Objects with gets or puts that are not known to be destroyed. */
+  *open(): Generator<KernelObject> {
+    for (const object of this.#tallies.keys()) if (object.state !== "destroyed") yield object;
+  }
+
+  /** Counts the reference that the object began with; false when it did not begin within the trace, as far as seen. */
+  #countCreation(object: KernelObject, tally: Tally): boolean {
+    const { counter } = object.class;
+    if (!counter || (object.created === null && object.ledger?.first !== counter.initial)) return false;
+    const operations = object.created === null ? [] : [object.created];
+    const count = counter.initial - counter.unused;
+    if (count > 0) tally.set(this.#sites.creation(object.class), { count, operations });
+    return true;
+  }
+
+  /** A life is over. If its references came to nothing, it teaches which sites belong together. */
+  #learn(object: KernelObject): void {
+    const tally = this.#tallies.get(object);
+    if (object.state === "destroyed") this.#tallies.delete(object);
+    if (!tally || !this.#countCreation(object, tally)) return;
+    if (object.losses > 0 || (object.ledger?.breaks.length ?? 0) > 0) return;
+    let net = 0;
+    const counts = new Map<CallSite, number>();
+    for (const [site, { count }] of tally) {
+      if (count === 0) continue;
+      counts.set(site, count);
+      net += site.does === "get" ? count : -count;
+    }
+    if (net !== 0 || counts.size === 0) return;
+    const lessons = this.#lessons.get(object.class) ?? new Map<string, Lesson>();
+    this.#lessons.set(object.class, lessons);
+    const key = [...counts]
+      .map(([site, count]) => `${site.id}:${count}`)
+      .sort()
+      .join();
+    if (lessons.size < MOST_LESSONS) lessons.set(key, counts);
+  }
+}
+
+function total(tally: Tally, sites: readonly CallSite[]): number {
+  return sites.reduce((sum, site) => sum + (tally.get(site)?.count ?? 0), 0);
+}
+
+function operationsAt(tally: Tally, sites: readonly CallSite[]): Operation[] {
+  return sites.flatMap((site) => tally.get(site)?.operations ?? []).sort((a, b) => a.event.id - b.event.id);
+}
+
+/** Gets that are left when each put gives back the last get of its task before it, or else the first one of any. */
+function unreturned(gets: readonly Operation[], puts: readonly Operation[]): Operation[] {
+  const open = [...gets];
+  for (const put of puts) {
+    const own = open.findLastIndex(({ event }) => event.tid === put.event.tid && event.id < put.event.id);
+    const index = own >= 0 ? own : open.findIndex(({ event }) => event.id < put.event.id);
+    if (index >= 0) open.splice(index, 1);
+  }
+  return open;
+}

@@ -8,6 +8,7 @@ const results = process.env.KTALLY_TEST_RESULTS;
 export default defineConfig({
   test: {
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     reporters: results ? ["default", ["json", { outputFile: results }]] : ["default"],
     projects: [
       {

@@ -41,8 +41,8 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
   const readers = await openTraces(paths);
   try {
     const database = createAuditDatabase(options.db ?? null);
+    const recorder = new StoreRecorder(database, version(), options.keepEvents ?? options.db != null);
     try {
-      const recorder = new StoreRecorder(database, version(), options.keepEvents ?? options.db != null);
       const outcome = await auditReaders(readers, audit, recorder);
       // Names of addresses are looked up in the sources to the end.
       const context = { symbols: symbolsOf(outcome.sources) };
@@ -60,6 +60,7 @@ export async function analyze(paths: readonly string[], options: AnalyzeOptions 
       });
       return { exit, view: new AuditView(database), database, close: () => database.close() };
     } catch (error) {
+      recorder.abandon();
       database.close();
       throw error;
     }

@@ -274,3 +274,23 @@ describe("what ktally knows", () => {
     expect(await ktally("--help")).toMatchObject({ code: 0, stderr: "" });
   });
 });
+
+describe("a large audit that is kept", () => {
+  it("is written by a thread of its own, as it would be without one", async () => {
+    const lines = Array.from({ length: 9000 }, (_, index) => {
+      const [site, refs, delta] = index % 2 === 0 ? ["kvm_vm_ioctl+0xcde", 1, 1] : ["kvm_put_kvm+0x11", 2, -1];
+      const time = `10.${String(index * 10).padStart(6, "0")}`;
+      return `wl-1 [000] d.Z.. ${time}: uc: (${site}/0x13a0 [kvm]) kvm=0xffffca47c0409000 refs=${refs} delta=${delta}\n`;
+    });
+    const trace = file("large.txt", lines.join(""));
+    const quiet = ["analyze", trace, "--quiet", "--db"];
+    expect(await program(...quiet, path("thread.db"))).toMatchObject({ code: 0, stderr: "" });
+    expect((await ktally(...quiet, path("here.db"))).code).toBe(0);
+    for (const table of ["events", "story", "objects", "tasks"]) {
+      const rows = async (db: string) => (await ktally("query", path(db), `SELECT * FROM ${table}`)).stdout;
+      const here = await rows("here.db");
+      expect(here).not.toBe("");
+      expect(await rows("thread.db")).toBe(here);
+    }
+  });
+});

@@ -1,7 +1,7 @@
 /** Opens and creates audit databases. */
 import { existsSync, rmSync, statSync } from "node:fs";
 import BetterSqlite, { type Database } from "better-sqlite3";
-import { APPLICATION_ID, INDEXES, SCHEMA, SCHEMA_VERSION, VIEWS } from "./schema.js";
+import { APPLICATION_ID, INDEXES, SCHEMA, SCHEMA_VERSION, SETTLE_OUTCOMES, VIEWS } from "./schema.js";
 
 /** The database cannot be used: one sentence that says which, why and what to do. Exit 2. */
 export class UnusableDatabase extends Error {
@@ -20,14 +20,19 @@ export function createAuditDatabase(path: string | null): Database {
   const database = guard(file, () => new BetterSqlite(file));
   guard(file, () => {
     database.pragma("page_size = 8192");
-    // Nobody else needs a temporary audit; the user's own must survive a crash as a file that opens.
-    database.pragma(path === null ? "journal_mode = OFF" : "journal_mode = WAL");
-    database.pragma(path === null ? "synchronous = OFF" : "synchronous = NORMAL");
+    useForWriting(database, file);
     database.pragma(`application_id = ${APPLICATION_ID}`);
     database.pragma(`user_version = ${SCHEMA_VERSION}`);
     database.exec(SCHEMA);
   });
   return database;
+}
+
+/** Settings that hold for one connection; `file` is empty for a temporary audit. */
+export function useForWriting(database: Database, file: string): void {
+  // Nobody else needs a temporary audit; the user's own must survive a crash as a file that opens.
+  database.pragma(file === "" ? "journal_mode = OFF" : "journal_mode = WAL");
+  database.pragma(file === "" ? "synchronous = OFF" : "synchronous = NORMAL");
 }
 
 /**
@@ -59,6 +64,7 @@ export function openAuditDatabase(path: string): Database {
 /** Adds views, and the indexes where the audit will be searched, and marks it as whole. */
 export function completeAuditDatabase(database: Database, isSearched: boolean): void {
   if (isSearched) database.exec(INDEXES);
+  database.exec(SETTLE_OUTCOMES);
   database.exec(VIEWS);
   database.prepare("INSERT OR REPLACE INTO meta VALUES ('state', 'complete')").run();
 }
@@ -75,7 +81,8 @@ function replaceable(path: string): void {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
 }
 
-function guard<T>(path: string, action: () => T): T {
+/** @throws UnusableDatabase in place of what SQLite throws */
+export function guard<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Writes an audit into its database while the trace is read. */
-import type { Database, Statement } from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import type { AuditOutcome, Recorder } from "../audit.js";
 import type { AuditEvent, Operation } from "../decode/operation.js";
 import type { CodeLocation, Probe, SourceFacts, Stack, SymbolTable, Value } from "../import/trace-event.js";
@@ -9,32 +9,29 @@ import type { Finding } from "../rules/finding.js";
 import { completeAuditDatabase } from "./database.js";
 import { type FindingTexts, writeFindings } from "./findings.js";
 import { writeReports } from "./reports.js";
-import { type Cell, RowWriter } from "./rows.js";
+import type { Cell } from "./row-batch.js";
+import { type Rows, Writer } from "./writer.js";
 
-/** Rows per transaction: large enough to be cheap, small enough to keep the write-ahead log small. */
-const EVENTS_PER_TRANSACTION = 100_000;
 /** Operations are written a little later, so that most outcomes are known by then. */
 const LEDGER_DELAY = 512;
+const LEDGER = ["event", "object", "operation", "refs", "outcome", "result"];
 
 export class StoreRecorder implements Recorder {
   readonly #database: Database;
-  readonly #events: RowWriter;
-  readonly #ledger: RowWriter;
-  readonly #objects: RowWriter;
-  readonly #registrations: RowWriter;
+  readonly #writer: Writer;
+  readonly #events: Rows;
+  readonly #ledger: Rows;
+  readonly #lateOutcomes: Rows;
+  readonly #objects: Rows;
+  readonly #registrations: Rows;
   readonly #probes = new Map<Probe, number>();
   readonly #stacks = new Map<Stack, number>();
   readonly #tasks = new Map<string, number>();
   /** By function. */
   readonly #operations = new Map<string, (Pick<Operation, "effect" | "site" | "delta"> & { id: number })[]>();
   #operationCount = 0;
-  readonly #insertProbe: Statement;
-  readonly #insertTask: Statement;
-  readonly #insertOperation: Statement;
-  readonly #lateOutcome: Statement;
   readonly #keepsEvents: boolean;
   #waiting: { operation: Operation; object: number }[] = [];
-  #sinceCommit = 0;
 
   /**
    * Without `keepsEvents` only the events that findings rest on are written, and no ledger: what nobody will query
@@ -43,7 +40,9 @@ export class StoreRecorder implements Recorder {
   constructor(database: Database, version: string, keepsEvents: boolean) {
     this.#database = database;
     this.#keepsEvents = keepsEvents;
-    this.#events = new RowWriter(database, "events", [
+    database.prepare("INSERT INTO meta VALUES ('state', 'importing'), ('version', ?)").run(version);
+    this.#writer = new Writer(database);
+    this.#events = this.#writer.table("events", [
       "id",
       "source",
       "probe",
@@ -60,8 +59,9 @@ export class StoreRecorder implements Recorder {
       "a3",
       "more",
     ]);
-    this.#ledger = new RowWriter(database, "ledger", ["event", "object", "operation", "refs", "outcome", "result"]);
-    this.#objects = new RowWriter(database, "objects", [
+    this.#ledger = this.#writer.table("ledger", LEDGER);
+    this.#lateOutcomes = this.#writer.table("late_outcomes", LEDGER);
+    this.#objects = this.#writer.table("objects", [
       "id",
       "class",
       "label",
@@ -74,7 +74,7 @@ export class StoreRecorder implements Recorder {
       "refs_last",
       "exact",
     ]);
-    this.#registrations = new RowWriter(database, "registrations", [
+    this.#registrations = this.#writer.table("registrations", [
       "id",
       "class",
       "key",
@@ -86,14 +86,6 @@ export class StoreRecorder implements Recorder {
       "end",
       "orphaned",
     ]);
-    this.#insertProbe = database.prepare("INSERT INTO probes VALUES (?,?,?,?,?,?,?,?,?)");
-    this.#insertTask = database.prepare("INSERT INTO tasks VALUES (?,?)");
-    this.#insertOperation = database.prepare("INSERT INTO operations VALUES (?,?,?,?,?)");
-    this.#lateOutcome = database.prepare(
-      "UPDATE ledger SET outcome = ?, result = ?, refs = ? WHERE event = ? AND object = ? AND operation = ?",
-    );
-    database.prepare("INSERT INTO meta VALUES ('state', 'importing'), ('version', ?)").run(version);
-    database.exec("BEGIN");
   }
 
   event(event: AuditEvent): void {
@@ -121,10 +113,6 @@ export class StoreRecorder implements Recorder {
         ? JSON.stringify(args.slice(4).map((value) => (typeof value === "bigint" ? String(value) : value)))
         : null,
     );
-    if (++this.#sinceCommit >= EVENTS_PER_TRANSACTION) {
-      this.#sinceCommit = 0;
-      this.#database.exec("COMMIT; BEGIN");
-    }
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
@@ -143,10 +131,7 @@ export class StoreRecorder implements Recorder {
 
   updated(operation: Operation, object: KernelObject): void {
     if (!this.#keepsEvents || this.#waiting.findLast((entry) => entry.operation === operation)) return;
-    this.#ledger.flush();
-    const refs = refsBefore(operation);
-    const kind = this.#operation(operation);
-    this.#lateOutcome.run(operation.outcome, operation.result, refs, operation.event.id, object.id, kind);
+    this.#addOperation(this.#lateOutcomes, operation, object.id);
   }
 
   unregistered(entry: Registration): void {
@@ -161,6 +146,11 @@ export class StoreRecorder implements Recorder {
     if (before) this.#registration(before);
   }
 
+  /** The audit broke off: what it has written so far says that it is not complete. */
+  abandon(): void {
+    this.#writer.abandon();
+  }
+
   /** Writes what is known at the end and completes the database. */
   finish(outcome: AuditOutcome, exit: number, texts: FindingTexts): void {
     const { world, sources } = outcome;
@@ -168,7 +158,9 @@ export class StoreRecorder implements Recorder {
     if (!this.#keepsEvents) this.#evidence(outcome.findings);
     for (const object of world.objects.all()) this.#object(object);
     for (const entry of world.registrations.all()) this.#registration(entry);
-    for (const rows of [this.#events, this.#ledger, this.#objects, this.#registrations]) rows.flush();
+    this.#writer.close();
+    this.#database.exec("BEGIN");
+    this.#writeNames();
     this.#writeStacks(sources);
     for (const [index, facts] of sources.entries()) this.#source(index, facts, outcome.relevant[index] ?? 0);
     this.#gaps(outcome);
@@ -191,42 +183,15 @@ export class StoreRecorder implements Recorder {
   }
 
   #probe(probe: Probe): number {
-    const known = this.#probes.get(probe);
-    if (known !== undefined) return known;
-    const id = this.#probes.size + 1;
-    this.#probes.set(probe, id);
-    const { at } = probe;
-    this.#insertProbe.run(
-      id,
-      probe.kind,
-      probe.system,
-      probe.name,
-      JSON.stringify(probe.fields),
-      signed(at?.address ?? null),
-      at?.symbol ?? null,
-      at?.offset ?? null,
-      at?.module ?? null,
-    );
-    return id;
+    return numberOf(this.#probes, probe);
   }
 
   #task(comm: string): number {
-    const known = this.#tasks.get(comm);
-    if (known !== undefined) return known;
-    const id = this.#tasks.size + 1;
-    this.#tasks.set(comm, id);
-    this.#insertTask.run(id, comm);
-    return id;
+    return numberOf(this.#tasks, comm);
   }
 
   #stack(stack: Stack | null): number | null {
-    if (stack === null) return null;
-    let id = this.#stacks.get(stack);
-    if (id === undefined) {
-      id = this.#stacks.size + 1;
-      this.#stacks.set(stack, id);
-    }
-    return id;
+    return stack === null ? null : numberOf(this.#stacks, stack);
   }
 
   /** The row that says what an operation is. */
@@ -237,21 +202,18 @@ export class StoreRecorder implements Recorder {
     }
     const id = ++this.#operationCount;
     this.#operations.set(name, [...sameFunction, { id, effect, site, delta }]);
-    this.#insertOperation.run(id, effect, name, site ? 1 : 0, delta);
     return id;
   }
 
   #writeLedger(count: number): void {
     for (const { operation, object } of this.#waiting.splice(0, count)) {
-      this.#ledger.add(
-        operation.event.id,
-        object,
-        this.#operation(operation),
-        refsBefore(operation),
-        operation.outcome,
-        operation.result,
-      );
+      this.#addOperation(this.#ledger, operation, object);
     }
+  }
+
+  #addOperation(rows: Rows, operation: Operation, object: number): void {
+    const kind = this.#operation(operation);
+    rows.add(operation.event.id, object, kind, refsBefore(operation), operation.outcome, operation.result);
   }
 
   #object(object: KernelObject): void {
@@ -287,16 +249,30 @@ export class StoreRecorder implements Recorder {
     );
   }
 
+  /** What the rows call by number. */
+  #writeNames(): void {
+    const probe = this.#database.prepare("INSERT INTO probes VALUES (?,?,?,?,?,?,?,?,?)");
+    for (const [{ kind, system, name, fields, at }, id] of this.#probes) {
+      const place = [signed(at?.address ?? null), at?.symbol ?? null, at?.offset ?? null, at?.module ?? null];
+      probe.run(id, kind, system, name, JSON.stringify(fields), ...place);
+    }
+    const task = this.#database.prepare("INSERT INTO tasks VALUES (?,?)");
+    for (const [comm, id] of this.#tasks) task.run(id, comm);
+    const operation = this.#database.prepare("INSERT INTO operations VALUES (?,?,?,?,?)");
+    for (const [name, kinds] of this.#operations) {
+      for (const { id, effect, site, delta } of kinds) operation.run(id, effect, name, site ? 1 : 0, delta);
+    }
+  }
+
   /** Frames are named last: a source's symbols are complete only when it has been read. */
   #writeStacks(sources: readonly SourceFacts[]): void {
     const tables = sources.flatMap((facts) => (facts.symbols ? [facts.symbols] : []));
-    const rows = new RowWriter(this.#database, "frames", ["stack", "depth", "address", "symbol"]);
+    const insert = this.#database.prepare("INSERT INTO frames VALUES (?,?,?,?)");
     for (const [stack, id] of this.#stacks) {
       for (const [depth, frame] of stack.frames.entries()) {
-        rows.add(id, depth, signed(frame.address), frame.symbol ?? symbolOf(frame, tables));
+        insert.run(id, depth, signed(frame.address), frame.symbol ?? symbolOf(frame, tables));
       }
     }
-    rows.flush();
   }
 
   #source(index: number, facts: SourceFacts, relevant: number): void {
@@ -341,6 +317,16 @@ export class StoreRecorder implements Recorder {
       for (const { code, text, probe } of reasons) reason.run(entry.class, code, text, probe);
     }
   }
+}
+
+/** The number that stands for a thing in the database: 1 for the first one asked for. */
+function numberOf<Thing>(known: Map<Thing, number>, thing: Thing): number {
+  let number = known.get(thing);
+  if (number === undefined) {
+    number = known.size + 1;
+    known.set(thing, number);
+  }
+  return number;
 }
 
 /** SQLite's integers are signed. */

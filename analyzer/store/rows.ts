@@ -1,41 +1,38 @@
-/** Many rows per INSERT: a statement per row costs three times as much. */
+/** Inserts batches of rows, many per statement: a statement per row costs three times as much. */
 import type { Database, Statement } from "better-sqlite3";
-
-export type Cell = bigint | number | string | null;
+import { type Cell, CellReader, type PackedRows } from "./row-batch.js";
 
 /** Beyond this a longer statement gains nothing more. */
 const ROWS_PER_STATEMENT = 64;
 
-/** Collects rows of one table and inserts them in blocks. `flush` before reading the table. */
-export class RowWriter {
-  readonly #block: Statement;
-  readonly #single: Statement;
-  readonly #width: number;
-  readonly #cells: Cell[];
-  /** Cells in use. */
-  #used = 0;
+export class RowInserter {
+  readonly #statements = new Map<string, Statement>();
 
-  constructor(database: Database, table: string, columns: readonly string[]) {
-    this.#width = columns.length;
-    const row = `(${columns.map(() => "?").join(",")})`;
-    const head = `INSERT INTO ${table} (${columns.join(",")}) VALUES `;
-    this.#single = database.prepare(head + row);
-    this.#block = database.prepare(head + Array(ROWS_PER_STATEMENT).fill(row).join(","));
-    this.#cells = Array(this.#width * ROWS_PER_STATEMENT).fill(null);
-  }
+  constructor(private readonly database: Database) {}
 
-  add(...cells: Cell[]): void {
-    for (let at = 0; at < cells.length; at++) this.#cells[this.#used++] = cells[at] as Cell;
-    if (this.#used < this.#cells.length) return;
-    this.#used = 0;
-    this.#block.run(this.#cells);
-  }
-
-  flush(): void {
-    const used = this.#used;
-    this.#used = 0;
-    for (let at = 0; at < used; at += this.#width) {
-      this.#single.run(this.#cells.slice(at, at + this.#width));
+  /** One transaction. */
+  insert(batch: PackedRows): void {
+    const cells = new CellReader(batch);
+    this.database.exec("BEGIN");
+    for (let left = batch.rows; left > 0; ) {
+      const rows = left >= ROWS_PER_STATEMENT ? ROWS_PER_STATEMENT : 1;
+      const block: Cell[] = [];
+      for (let count = rows * batch.columns.length; count > 0; count--) block.push(cells.next());
+      this.#statement(batch, rows).run(block);
+      left -= rows;
     }
+    this.database.exec("COMMIT");
+  }
+
+  #statement({ table, columns }: PackedRows, rows: number): Statement {
+    const key = `${table} ${rows}`;
+    let statement = this.#statements.get(key);
+    if (!statement) {
+      const row = `(${columns.map(() => "?").join(",")})`;
+      const values = Array(rows).fill(row).join(",");
+      statement = this.database.prepare(`INSERT INTO ${table} (${columns.join(",")}) VALUES ${values}`);
+      this.#statements.set(key, statement);
+    }
+    return statement;
   }
 }

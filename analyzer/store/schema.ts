@@ -160,6 +160,16 @@ CREATE TABLE ledger (
   result   INTEGER
 ) STRICT;
 
+-- Only while importing: what became known of an operation after its row was written. The last one counts.
+CREATE TABLE late_outcomes (
+  event    INTEGER NOT NULL,
+  object   INTEGER NOT NULL,
+  operation INTEGER NOT NULL,
+  refs     INTEGER,
+  outcome  TEXT NOT NULL,
+  result   INTEGER
+) STRICT;
+
 -- Entries of the kernel's tables.
 CREATE TABLE registrations (
   id              INTEGER PRIMARY KEY,
@@ -238,6 +248,14 @@ CREATE INDEX events_by_probe ON events(probe, time_ns);
 CREATE INDEX ledger_by_object ON ledger(object, event);
 CREATE INDEX ledger_by_event ON ledger(event);
 CREATE INDEX objects_by_class ON objects(class, address);
+`;
+
+/** Once the ledger can be searched. */
+export const SETTLE_OUTCOMES = `
+UPDATE ledger SET refs = late.refs, outcome = late.outcome, result = late.result
+FROM (SELECT *, max(rowid) FROM late_outcomes GROUP BY event, object, operation) AS late
+WHERE ledger.event = late.event AND ledger.object = late.object AND ledger.operation = late.operation;
+DROP TABLE late_outcomes;
 `;
 
 /** What makes plain SQL useful; documented in the README. */

@@ -1,0 +1,94 @@
+/**
+ * Rows of one table on their way into the database: cells as typed arrays, so that a batch changes threads without
+ * being copied or taken apart.
+ */
+
+export type Cell = bigint | number | string | null;
+
+const KIND = { NULL: 0, NUMBER: 1, BIGINT: 2, TEXT: 3 } as const;
+
+/** What changes threads. */
+export interface PackedRows {
+  table: string;
+  columns: readonly string[];
+  rows: number;
+  kinds: Uint8Array<ArrayBuffer>;
+  /** 64 bits per cell: a double, or a signed integer. */
+  values: ArrayBuffer;
+  /** In the order of the cells that hold them. */
+  texts: string[];
+}
+
+export class RowBatch {
+  rows = 0;
+  readonly #width: number;
+  readonly #kinds: Uint8Array<ArrayBuffer>;
+  readonly #numbers: Float64Array<ArrayBuffer>;
+  readonly #integers: BigInt64Array<ArrayBuffer>;
+  readonly #texts: string[] = [];
+
+  constructor(
+    private readonly table: string,
+    private readonly columns: readonly string[],
+    private readonly capacity: number,
+  ) {
+    this.#width = columns.length;
+    const values = new ArrayBuffer(8 * this.#width * capacity);
+    this.#kinds = new Uint8Array(this.#width * capacity);
+    this.#numbers = new Float64Array(values);
+    this.#integers = new BigInt64Array(values);
+  }
+
+  get isFull(): boolean {
+    return this.rows === this.capacity;
+  }
+
+  /** Integers must fit into 64 bits, signed. */
+  add(cells: readonly Cell[]): void {
+    let at = this.rows++ * this.#width;
+    for (const cell of cells) {
+      if (typeof cell === "number") {
+        this.#kinds[at] = KIND.NUMBER;
+        this.#numbers[at] = cell;
+      } else if (typeof cell === "bigint") {
+        this.#kinds[at] = KIND.BIGINT;
+        this.#integers[at] = cell;
+      } else if (cell !== null) {
+        this.#kinds[at] = KIND.TEXT;
+        this.#texts.push(cell);
+      }
+      at++;
+    }
+  }
+
+  /** The batch must not be used afterwards when its memory changes threads. */
+  pack(): PackedRows {
+    const { table, columns, rows } = this;
+    return { table, columns, rows, kinds: this.#kinds, values: this.#numbers.buffer, texts: this.#texts };
+  }
+}
+
+/** Reads the cells of all rows, one after the other. */
+export class CellReader {
+  readonly #kinds: Uint8Array;
+  readonly #numbers: Float64Array;
+  readonly #integers: BigInt64Array;
+  readonly #texts: readonly string[];
+  #at = 0;
+  #text = 0;
+
+  constructor({ kinds, values, texts }: PackedRows) {
+    this.#kinds = kinds;
+    this.#numbers = new Float64Array(values);
+    this.#integers = new BigInt64Array(values);
+    this.#texts = texts;
+  }
+
+  next(): Cell {
+    const at = this.#at++;
+    const kind = this.#kinds[at];
+    if (kind === KIND.NUMBER) return this.#numbers[at]!;
+    if (kind === KIND.BIGINT) return this.#integers[at]!;
+    return kind === KIND.TEXT ? this.#texts[this.#text++]! : null;
+  }
+}

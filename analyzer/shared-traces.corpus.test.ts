@@ -65,6 +65,8 @@ const EXPECTED: Record<string, { exit: number; findings: string[]; coverage: Rec
     exit: 125,
     findings: [],
     coverage: {
+      irq_bypass_consumer: "partial",
+      irq_bypass_producer: "complete",
       kvm: "partial",
       kvm_device: "complete",
       module: "complete",

@@ -175,7 +175,7 @@ export class Decoder {
       returned: null,
     };
     this.calls.enter(event, call);
-    const signals: Signal[] = [];
+    const signals: Signal[] = [{ kind: "call", call }];
     for (const { class: entry, entry: spec } of meaning.function.meanings) {
       for (const effect of spec.effects) {
         if (effect.object === "ret" || isMetByArguments(effect, meaning.function, event, parameters) !== true) continue;
@@ -189,6 +189,7 @@ export class Decoder {
           parent: of(effect.parent) ?? this.#parentOf(entry, event),
           key: isSlot(entry) ? 0n : of(effect.key),
           ops: of(effect.ops),
+          exclusive: of(effect.exclusive),
           holder: effect.holder ?? null,
           count: effect.count ?? null,
           amount: amountOf(effect, meaning.function, event, parameters),
@@ -377,6 +378,7 @@ function makeOperation(
     parent: null,
     key: null,
     ops: null,
+    exclusive: null,
     holder: null,
     count: null,
     amount: null,

@@ -209,7 +209,7 @@ function mapArguments(
         !taken.has(at) &&
         numbers[at] === 0 &&
         !behind.has(field) &&
-        (!parameters[index]?.pointer || !objectWords.has(field)),
+        (!parameters[index]?.pointer || !objectWords.has(field) || parameters[index].name.startsWith(field)),
     );
     if (next < 0) break;
     map[index] = take(next);
@@ -223,7 +223,8 @@ function fieldsBehind(known: CataloguedFunction): ReadonlySet<string> {
   const words = known.meanings.flatMap(({ entry }) =>
     entry.effects.flatMap((effect) => {
       const tested = conditionsOf(effect).map((text) => parseCondition(text)?.of);
-      return [effect.object, effect.key, effect.ops, effect.parent, effect.target, effect.amount, ...tested];
+      const { object, key, ops, exclusive, parent, target, amount } = effect;
+      return [object, key, ops, exclusive, parent, target, amount, ...tested];
     }),
   );
   return new Set(words.flatMap((word) => (word?.includes("->") ? [word.slice(word.lastIndexOf("->") + 2)] : [])));

@@ -53,6 +53,8 @@ export interface Operation {
   parent: ObjectKey | null;
   key: bigint | null;
   ops: Address | null;
+  /** What entries exclude each other by, besides the key. */
+  exclusive: bigint | null;
   holder: string | null;
   /** Plain count that is changed, one of the class's `counts`. */
   count: string | null;
@@ -93,6 +95,8 @@ export interface Call {
 
 /** What decoding tells the core, in order. */
 export type Signal =
+  /** A catalogued function was entered. */
+  | { kind: "call"; call: Call }
   /** A new operation. */
   | { kind: "operation"; operation: Operation }
   /** An operation told earlier is now known better: its outcome, or its counter value from a site inside the call. */

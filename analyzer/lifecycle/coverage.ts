@@ -2,13 +2,13 @@
  * How completely each class was seen, and why not (design, section 8.1). Not seeing something is a fact about the
  * recording, never about the kernel: it lowers verdicts and is told, it accuses nobody.
  */
-import { type Catalog, parsePrototype } from "../../collectors/catalog/catalog.js";
+import { type Catalog, functionsWith, parsePrototype } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Decoder, ProbeUse } from "../decode/decoder.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
 import { type AuditEvent, isAside, type Operation } from "../decode/operation.js";
 import { waitsForReturn } from "../decode/values.js";
-import type { Gap, SourceFacts } from "../import/trace-event.js";
+import type { Gap, SourceFacts, SymbolTable } from "../import/trace-event.js";
 import type { KernelObject } from "./objects.js";
 import { isTableEffect, type Observer, type World } from "./world.js";
 
@@ -372,6 +372,32 @@ export function showsEffect(use: ProbeUse, entry: ClassEntry, effects: readonly 
       return effects.includes(effect.effect) && waitsForReturn(effect) === (meaning.role === "return");
     }) === true
   );
+}
+
+/**
+ * How well calls with an effect of a class are recorded: `all` functions that the kernel has, `some` of them, `absent`
+ * where the kernel has none of them under its name (inlined, or nobody calls it), else `none`.
+ */
+export function recordsCalls(
+  decoder: Decoder,
+  symbols: SymbolTable | null,
+  entry: ClassEntry,
+  effect: Effect,
+): "all" | "some" | "absent" | "none" {
+  const recorded = new Set<string>();
+  for (const use of decoder.uses) {
+    const meaning = use.interpretation;
+    if ("function" in meaning && typeof meaning.function === "object" && showsEffect(use, entry, [effect])) {
+      recorded.add(meaning.function?.name ?? "");
+    }
+  }
+  // Symbols of a module that was unloaded are missing, too: only where the others of the class are there they tell.
+  const isLoaded = Object.keys(entry.functions).some((name) => symbols?.has(name) === true);
+  const functions = functionsWith(entry, effect);
+  const present = isLoaded ? functions.filter((name) => symbols?.has(name) === true) : functions;
+  if (isLoaded && present.length === 0) return "absent";
+  if (recorded.size === 0) return "none";
+  return present.every((name) => recorded.has(name)) ? "all" : "some";
 }
 
 /** Whether a probe that shows the effect had worked before and has worked after: only then is its silence news. */

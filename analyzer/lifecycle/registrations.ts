@@ -66,6 +66,15 @@ export class Registrations {
     return this.#tables.get(entry.class)?.get(key) ?? null;
   }
 
+  /** The entry that has what an operation's key may not share with it; null when there is none. */
+  sharing({ class: entry, key, exclusive }: Operation): Registration | null {
+    if (exclusive === null || exclusive === 0n) return null;
+    for (const other of this.#tables.get(entry.class)?.values() ?? []) {
+      if (other.key !== key && other.registered.exclusive === exclusive) return other;
+    }
+    return null;
+  }
+
   *all(): Generator<Registration> {
     for (const table of this.#tables.values()) yield* table.values();
   }

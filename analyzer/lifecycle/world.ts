@@ -57,6 +57,8 @@ export interface Observer {
   errorPointer?(operation: Operation): void;
   /** A plain count or an uncounted pointer is changed; where a result decides, it is not known yet. */
   aside?(operation: Operation): void;
+  /** A catalogued function was entered. */
+  called?(call: Call): void;
   returned?(call: Call, result: number | null): void;
 }
 
@@ -78,6 +80,7 @@ function nobody(): Told {
     holder: [],
     errorPointer: [],
     aside: [],
+    called: [],
     returned: [],
   };
 }
@@ -123,13 +126,14 @@ export class World {
 
   /** Takes what one event means; signals in order. */
   apply(event: AuditEvent, signals: readonly Signal[]): void {
-    const first = signals[0];
+    const first = signals.find((signal) => signal.kind === "operation");
     // What the end of the trace settles comes with its last event once more.
-    if (event !== this.#last) this.owners.seen(event, first?.kind === "operation" ? first.operation.effect : null);
+    if (event !== this.#last) this.owners.seen(event, first?.operation.effect ?? null);
     this.#last = event;
     for (const signal of signals) {
       if (signal.kind === "operation") this.#operation(signal.operation);
       else if (signal.kind === "update") this.#update(signal.operation, signal.what);
+      else if (signal.kind === "call") for (const observer of this.#told.called) observer.called(signal.call);
       else {
         this.owners.returned(signal.call.entry, event);
         for (const observer of this.#told.returned) observer.returned(signal.call, signal.result);
@@ -170,7 +174,7 @@ export class World {
   #moduleOwning(operation: Operation): Owner | null {
     const loading = this.owners.loading(operation.event);
     if (loading) return loading;
-    const byMemory = operation.class.table?.owner === "module" ? this.#moduleHolding(operation) : null;
+    const byMemory = this.#moduleHolding(operation);
     const name = byMemory ?? this.#callerModule(operation);
     return name === null ? null : this.owners.module(name);
   }

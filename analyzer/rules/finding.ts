@@ -16,6 +16,7 @@ export const RULE_IDS = [
   "illegal-transition",
   "counter-range",
   "borrowed-outlives",
+  "order",
 ] as const;
 export type RuleId = (typeof RULE_IDS)[number];
 

@@ -7,6 +7,7 @@ import type { Finding, RuleId } from "./finding.js";
 import { ignoredFailure } from "./ignored-failure.js";
 import { illegalTransition } from "./illegal-transition.js";
 import { leak } from "./leak.js";
+import { order } from "./order.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { staleOps } from "./stale-ops.js";
 import { unmatchedUnregister } from "./unmatched-unregister.js";
@@ -26,6 +27,7 @@ export const RULES: readonly Rule[] = [
   illegalTransition,
   counterRange,
   borrowedOutlives,
+  order,
 ];
 
 export function ruleById(id: string): Rule | undefined {

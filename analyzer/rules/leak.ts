@@ -1,7 +1,7 @@
 import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
-import { type Reason, showsEffect, workedAround } from "../lifecycle/coverage.js";
+import { type Reason, recordsCalls, showsEffect, workedAround } from "../lifecycle/coverage.js";
 import { HolderCounts } from "../lifecycle/holders.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
@@ -204,24 +204,30 @@ class Leak implements RuleWatch {
   /** What it belongs to is gone, or everything that it could belong to. */
   #afterParents(object: KernelObject): Finding | null {
     const parent = this.#context.world.classOf(object.class.parent ?? "");
-    if (!parent || object.created === null || !this.#recordsDestruction(object.class)) return null;
+    if (!parent || object.created === null) return null;
+    const { decoder } = this.#context;
+    const symbols = this.#context.symbols(object.created.event.source);
+    const recorded = recordsCalls(decoder, symbols, object.class, "destroy");
+    if (recorded === "none") return null;
     const last = object.parent ? object.parent.destroyed : this.#lastDestroyed(parent);
     if (!last || last.event.time < object.created.event.time) return null;
-    if (this.#context.end() - last.event.time < SETTLE_NS) return null;
+    const gone = last.returned ?? last.event;
+    if (this.#context.end() - gone.time < SETTLE_NS) return null;
     const absence = {
       class: object.class,
       effect: "destroy",
       after: object.created.event,
-      before: last.event,
+      before: gone,
     } as const;
-    const judgement = judgementOf([...judgeAbsence(this.#context, absence).loweredBy, RELEASE_UNPLANNED]);
+    const { loweredBy } = judgeAbsence(this.#context, absence);
+    if (recorded !== "all") loweredBy.push(RELEASE_UNPLANNED);
     const evidence = storyOf(object, object.last, "created, and never released");
     evidence.push({
       event: last.event,
       operation: last,
       note: `${object.parent ? "its" : "the last"} ${parent.title} is destroyed`,
     });
-    const finding = counterFinding("leak", "leak", object, object.created, judgement, evidence);
+    const finding = counterFinding("leak", "leak", object, object.created, judgementOf(loweredBy), evidence);
     const whose = object.parent ? "its" : "every";
     finding.title = `${finding.object.label} outlived ${whose} ${parent.title}`;
     finding.explanation = `It was created, and neither released nor destroyed, while ${whose} ${parent.title} was destroyed.`;

@@ -180,11 +180,11 @@ class StaleOps implements RuleWatch {
       const context = module === null ? `run by ${task}` : `while ${comm} unloads ${module}`;
       return { function: end.function, after: end.function, context: task === null ? null : context };
     }
+    const name = moduleEnding(owner);
     const relation = operation.class.table?.owner ?? "module";
-    const instance = relation === "module" ? undefined : this.#context.world.classOf(relation);
+    const instance = relation === "module" || name !== null ? undefined : this.#context.world.classOf(relation);
     const [exit] = instance ? functionsWith(instance, "destroy") : [];
     if (exit !== undefined) return { function: exit, after: exit, context: "by the catalog: its end was not recorded" };
-    const name = owner?.kind === "module" ? owner.name : null;
     const after = name === null ? "its owner was gone" : `module ${name} was ${owner?.failed ? "freed" : "unloaded"}`;
     const context = name === null ? null : `called by module ${name}, which did not undo it`;
     return { function: operation.function, after, context };
@@ -193,10 +193,11 @@ class StaleOps implements RuleWatch {
   #endOf(owner: Owner): string {
     const end = owner.endedBy;
     const comm = end && end.event.comm !== "" ? ` (${end.event.comm} ${end.event.tid})` : "";
-    if (owner.kind === "module") {
+    const name = moduleEnding(owner);
+    if (name !== null) {
       return owner.failed
-        ? `The init of module ${owner.name} failed and the module was freed${comm}`
-        : `Module ${owner.name} was unloaded${comm}`;
+        ? `The init of module ${name} failed and the module was freed${comm}`
+        : `Module ${name} was unloaded${comm}`;
     }
     if (owner.failed) return `The init of ${owner.name} failed${comm}`;
     return `${end?.function ?? owner.name}() ran${comm}`;
@@ -204,7 +205,7 @@ class StaleOps implements RuleWatch {
 
   #variant(entry: Registration | null, owner: Owner | null): string {
     if (owner?.failed) return "reg-leak-on-error";
-    if (owner?.kind === "module" && entry?.class.table?.owner === "module") return "ops-stale";
+    if (entry !== null && moduleEnding(owner) !== null) return "ops-stale";
     return "reg-leak-at-owner-exit";
   }
 
@@ -221,4 +222,11 @@ class StaleOps implements RuleWatch {
     const symbol = entry.key === null ? null : symbolAt(this.#context, operation.event, entry.key);
     return symbol ?? `0x${entry.key?.toString(16)}`;
   }
+}
+
+/** The module whose unload ended the owner: itself, or the one that an instance belonged to. */
+function moduleEnding(owner: Owner | null): string | null {
+  if (owner?.kind === "module") return owner.name;
+  const end = owner?.endedBy;
+  return end?.class.class === "module" && end.effect === "destroy" ? String(end.object) : null;
 }

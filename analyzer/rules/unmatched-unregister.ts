@@ -1,4 +1,5 @@
 import type { Operation } from "../decode/operation.js";
+import type { Owner } from "../lifecycle/owners.js";
 import type { Registration, Unmatched } from "../lifecycle/registrations.js";
 import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
@@ -17,14 +18,31 @@ owner's. The first goes unnoticed in the kernel, and the entry that was meant st
 else relies on.
 
 How ktally knows: the caller's own register had failed, and the entry that its unregister removed was another's (proven
-by the return value); or the table was seen from the load of its module on and never had the key (derived).
+by the return value); the table was seen from the load of its module on and never had the key (derived); the caller's
+module goes with its entry still in the table, and the key that it had unregistered was that entry's other pointer
+(derived, with any other key suspected); or a key that entries exclude each other by is free after an unregister by one
+whose register was refused, though its holder unregisters only later (derived).
 
 Not accused: an unregister of a key never seen in a trace that began later than the table (that is coverage); a table
 whose unregister of an empty slot is legal.
+
+Fixed before: finding a consumer by its address instead of its token (4f3dbdf47e15).
 `,
   },
   watch: (context) => new UnmatchedUnregister(context),
 };
+
+/** An unregister of what was refused, while another entry has what the two exclude each other by. */
+interface Suspect {
+  operation: Operation;
+  failed: Operation;
+  victim: Registration;
+  /** A register that the table then took, though the victim had not gone by itself. */
+  taken: Operation | null;
+}
+
+/** More unmatched unregisters than a healthy kernel has pending; bounds memory on hostile input. */
+const MAX_PENDING = 256;
 
 class UnmatchedUnregister implements RuleWatch {
   readonly #context: RuleContext;
@@ -33,6 +51,11 @@ class UnmatchedUnregister implements RuleWatch {
   /** Registers that failed and whose caller has not registered the key since. */
   readonly #failed = new Map<string, Operation>();
 
+  #suspects: Suspect[] = [];
+  readonly #robbed: Suspect[] = [];
+  /** Unregisters that matched nothing: whoever ends with an entry left behind may have meant that. */
+  #missed: Operation[] = [];
+  readonly #wrongKey = new Map<Registration, Operation>();
   /** When registers were recorded, per class. */
   readonly #registers = new Map<string, bigint[]>();
 
@@ -49,9 +72,29 @@ class UnmatchedUnregister implements RuleWatch {
     const times = this.#registers.get(entry.class.class) ?? [];
     times.push(entry.registered.event.time);
     this.#registers.set(entry.class.class, times);
+    const { exclusive, outcome } = entry.registered;
+    for (const suspect of this.#suspects) {
+      const isSame = suspect.victim.class === entry.class && suspect.victim.registered.exclusive === exclusive;
+      if (isSame && outcome === "done" && exclusive !== null) suspect.taken ??= entry.registered;
+    }
+  }
+
+  orphaned(entry: Registration, owner: Owner): void {
+    const by = owner.endedBy?.event;
+    const meant = this.#missed.find(
+      (operation) =>
+        operation.class === entry.class &&
+        operation.event.tid === by?.tid &&
+        operation.event.time > entry.registered.event.time,
+    );
+    if (meant) this.#wrongKey.set(entry, meant);
   }
 
   unregistered(entry: Registration): void {
+    this.#wrongKey.delete(entry);
+    // Its owner still believes in it: only the table's taking of the next one showed that it was gone.
+    this.#robbed.push(...this.#suspects.filter((suspect) => suspect.victim === entry && suspect.taken !== null));
+    this.#suspects = this.#suspects.filter((suspect) => suspect.victim !== entry);
     const failed = this.#failed.get(slot(entry.registered));
     this.#failed.delete(slot(entry.registered));
     const by = entry.unregistered;
@@ -63,13 +106,22 @@ class UnmatchedUnregister implements RuleWatch {
   }
 
   unmatched(unmatched: Unmatched): void {
-    if (unmatched.operation.class.table?.empty_unregister === "legal") return;
+    const { operation } = unmatched;
+    const failed = this.#failed.get(slot(operation));
+    const victim = failed === undefined ? null : this.#context.world.registrations.sharing(failed);
+    if (failed && victim) {
+      this.#suspects = [...this.#suspects.slice(1 - MAX_PENDING), { operation, failed, victim, taken: null }];
+    }
+    if (operation.class.table?.empty_unregister === "legal") return;
+    this.#missed = [...this.#missed.slice(1 - MAX_PENDING), operation];
     if (unmatched.failedBefore !== null || unmatched.tableKnown) this.#unmatched.push(unmatched);
   }
 
   findings(): Finding[] {
     return [
       ...this.#foreign.map(({ entry, failed }) => this.#foreignEntry(entry, failed)),
+      ...this.#robbed.map((suspect) => this.#robbery(suspect)),
+      ...[...this.#wrongKey].map(([entry, operation]) => this.#otherKey(entry, operation)),
       ...this.#unmatched.map((unmatched) => this.#noMatch(unmatched)),
     ];
   }
@@ -85,6 +137,47 @@ class UnmatchedUnregister implements RuleWatch {
     finding.title = `${finding.object.label} was unregistered by a caller whose own register had failed`;
     finding.explanation = `${failed.function}() failed with ${describeResult(failed.result ?? 0)}, and its caller unregistered the key all the same: it removed an entry that another had made.`;
     finding.sure = "the failed register's return value shows that the entry was not the caller's";
+    return finding;
+  }
+
+  /** The unregister of a refused one took another's entry out of the table. */
+  #robbery({ operation, failed, victim, taken }: Suspect): Finding {
+    const next = taken as Operation;
+    const own = victim.unregistered as Operation;
+    const evidence: Evidence[] = [
+      { event: victim.registered.event, operation: victim.registered, note: "registered" },
+      { event: failed.event, operation: failed, note: "refused: the first one is in its way" },
+      { event: operation.event, operation, note: "the refused one is unregistered" },
+      { event: next.event, operation: next, note: "accepted: the first one is no longer there" },
+      { event: own.event, operation: own, note: "only now its owner unregisters the first one" },
+    ];
+    const loweredBy = lossesBetween(this.#context, victim.registered.event.time, own.event.time);
+    const finding = this.#finding(operation, "foreign-unreg", evidence, judgementOf(loweredBy), 1);
+    const what = describeEntry(this.#context, victim.class, victim.key, victim.registered, victim.generation).label;
+    finding.title = `${what} was removed by the unregister of another one, which had been refused`;
+    finding.explanation = `${failed.function}() had failed with ${describeResult(failed.result ?? 0)} because of it. After ${operation.function}() for the refused one the table took a new entry, though the first one's owner had not let go of it.`;
+    finding.sure = "the table refuses two entries of this kind, and took the next one";
+    return finding;
+  }
+
+  /** The caller's entry stayed behind, and something else was unregistered in its place. */
+  #otherKey(entry: Registration, operation: Operation): Finding {
+    const { registered } = entry;
+    const evidence: Evidence[] = [
+      { event: registered.event, operation: registered, note: "registered" },
+      { event: operation.event, operation, note: "unregisters something else" },
+    ];
+    const loweredBy = lossesBetween(this.#context, registered.event.time, operation.event.time);
+    const isItsOwn = registered.call?.parameters.includes(operation.key) === true;
+    if (!isItsOwn) {
+      const text = "what was meant is not known: an entry under this key may have been registered unseen";
+      loweredBy.push({ code: "started-late", text, probe: operation.event.probe.name });
+    }
+    const finding = this.#finding(operation, "unreg-nomatch", evidence, judgementOf(loweredBy), 1);
+    const what = describeEntry(this.#context, entry.class, entry.key, registered, entry.generation).label;
+    finding.title = `${operation.function} was called for a key that is not in the table; ${what} stayed`;
+    finding.explanation = `Its caller had registered ${what}${isItsOwn ? ", and handed over another pointer of that registration" : ""}: nothing matched, and the kernel does not say so.`;
+    finding.sure = "the pointer is one that the register was called with";
     return finding;
   }
 

@@ -60,6 +60,7 @@ export function loadCatalog(folder: string, more: readonly string[] = []): Catal
     if (entry !== null) classes.set(entry.class, entry);
   }
   if (problems.length === 0) checkReferences(classes, problems);
+  if (problems.length === 0) checkOrders(classes, problems);
   if (problems.length > 0) throw new CatalogError(problems);
   return buildCatalog(classes);
 }
@@ -152,15 +153,29 @@ function checkReferences(classes: ReadonlyMap<string, ClassEntry>, problems: str
       const names = new Set(parsePrototype(func.prototype).parameters.map((parameter) => parameter.name));
       const isArgument = (word: string) => names.has(baseOf(word));
       for (const effect of func.effects) {
-        const { object, key, ops, parent, target, amount } = effect;
+        const { object, key, ops, exclusive, parent, target, amount } = effect;
         const tested = conditionsOf(effect).map((text) => parseCondition(text)?.of ?? "ret");
-        for (const word of [key, ops, parent, target, amount, ...tested]) {
+        for (const word of [key, ops, exclusive, parent, target, amount, ...tested]) {
           if (word === undefined || word === "ret" || isArgument(word)) continue;
           say(`functions.${name}: there is no argument ${baseOf(word)}`);
         }
         if (object !== undefined && object !== "ret" && !isArgument(object) && !entry.names?.includes(object)) {
           say(`functions.${name}: ${object} is neither an argument nor one of the class's names`);
         }
+      }
+    }
+  }
+}
+
+/** Functions that an order speaks of must be known, or nobody would notice them. */
+function checkOrders(classes: ReadonlyMap<string, ClassEntry>, problems: string[]): void {
+  const known = new Set([...classes.values()].flatMap((entry) => Object.keys(entry.functions)));
+  for (const entry of classes.values()) {
+    for (const row of entry.order) {
+      const not = row.not === "last put" ? undefined : row.not;
+      for (const name of [not, row.during, row.before, row.within, row.inside]) {
+        if (name !== undefined && !known.has(name))
+          problems.push(`class ${entry.class}: order: ${name} is no function`);
       }
     }
   }

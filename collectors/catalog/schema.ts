@@ -50,6 +50,8 @@ const effect = z.strictObject({
   key: expression.optional(),
   /** The registered operations. */
   ops: expression.optional(),
+  /** What no two entries of the class's table may share besides the key. */
+  exclusive: expression.optional(),
   /** What owns the reference, for `open` and `close`. */
   holder: z.string().optional(),
   /** Plain count (one of `counts`) that the effect changes, in place of the reference counter. */
@@ -103,6 +105,31 @@ const historyEntry = z.strictObject({
   functions: z.array(identifier).default([]),
 });
 
+/** What must not happen when: one of `while`, `during`, `before`, `inside`. */
+const orderEntry = z
+  .strictObject({
+    /** The function that comes at the wrong time; `last put` of an object of the class. */
+    not: z.string(),
+    /** ... while an entry of the class is registered, or an instance of it up. */
+    while: z.enum(["registered", "up"]).optional(),
+    /** With `while`: argument that equals the entry's key or what it excludes others by. */
+    by: identifier.optional(),
+    /** ... while another task is in this function. */
+    during: identifier.optional(),
+    /** ... before this function was called, in one call of `within`. */
+    before: identifier.optional(),
+    within: identifier.optional(),
+    /** ... inside this function. */
+    inside: identifier.optional(),
+    variant: z.enum(["phase", "put-before-get", "put-in-callback", "free-before-grace"]).default("phase"),
+    /** Commit that mended it. */
+    fixed: z.string().optional(),
+  })
+  .refine(
+    (row) => [row.while, row.during, row.before, row.inside].filter((word) => word !== undefined).length === 1,
+    "needs exactly one of while, during, before, inside",
+  );
+
 export const classSchema = z.strictObject({
   class: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be lower case letters, digits and _"),
   title: z.string(),
@@ -149,6 +176,8 @@ export const classSchema = z.strictObject({
       /** What the key is called; without one the table is a single slot. */
       key: identifier.optional(),
       ops: identifier.optional(),
+      /** What entries exclude each other by, besides their key. */
+      exclusive: identifier.optional(),
       key_names: z.record(z.coerce.number(), z.string()).optional(),
       /** What the table does with a key it has already. */
       duplicate: z.enum(["refused", "accepted"]),
@@ -195,6 +224,8 @@ export const classSchema = z.strictObject({
   functions: z.record(identifier, functionEntry).default({}),
   tracepoints: z.record(z.string().regex(/^\w+:\w+$/, "must be system:event"), tracepointEntry).default({}),
   sites: z.record(identifier, siteEntry).default({}),
+  /** Orders of setup and teardown that the class forbids. */
+  order: z.array(orderEntry).default([]),
   /** How bugs of a rule were fixed in this class, with the commit. */
   fixed_before: z.record(z.string(), z.string()).default({}),
   /** What a WARN of the kernel's own in these functions points to. */
@@ -203,6 +234,7 @@ export const classSchema = z.strictObject({
 });
 
 export type Effect = (typeof EFFECTS)[number];
+export type OrderEntry = z.infer<typeof orderEntry>;
 export type ClassEntry = z.infer<typeof classSchema>;
 export type EffectEntry = z.infer<typeof effect>;
 export type FunctionEntry = z.infer<typeof functionEntry>;

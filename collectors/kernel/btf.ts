@@ -188,6 +188,28 @@ export class Btf {
     return this.#base.field(struct, path);
   }
 
+  /** Name of the struct that the pointer at an offset (bytes) of a struct points to; null when there is no such pointer. */
+  pointerAt(struct: string, offset: number): string | null {
+    for (const [owner, id] of this.#definitions(struct)) return owner.#pointerIn(id, offset, 0);
+    return this.#base?.pointerAt(struct, offset) ?? null;
+  }
+
+  #pointerIn(id: number, offset: number, depth: number): string | null {
+    for (const member of this.#members(id)) {
+      const start = member.bit >>> 3;
+      const type = this.#strip(member.type);
+      if (type === 0 || offset < start || offset >= start + this.#size(type)) continue;
+      if (this.#isStruct(type)) {
+        const inner = depth < DEEPEST ? this.#owner(type).#pointerIn(type, offset - start, depth + 1) : null;
+        if (inner !== null) return inner;
+      } else if (offset === start && this.#kind(type) === KIND.pointer) {
+        const target = this.#strip(this.#target(type));
+        return this.#kind(target) === KIND.struct ? this.#name(target) : null;
+      }
+    }
+    return null;
+  }
+
   /** Bytes of a struct or union; null when it is not defined here. */
   sizeOf(struct: string): number | null {
     for (const [owner, id] of this.#definitions(struct)) return owner.#size(id);
@@ -225,6 +247,11 @@ export class Btf {
       if (type === 0 || offset < start || offset >= start + Math.max(this.#size(type), 1)) continue;
       if (this.#isStruct(type)) {
         if (depth < DEEPEST && this.#owner(type).#counterAt(type, offset - start, depth + 1)) return true;
+      } else if (this.#kind(type) === KIND.array) {
+        const element = this.#strip(this.#array(type).element);
+        const stride = this.#size(element);
+        const nested = stride > 0 && this.#isStruct(element) && depth < DEEPEST;
+        if (nested && this.#owner(element).#counterAt(element, (offset - start) % stride, depth + 1)) return true;
       } else if (offset === start && this.#size(type) === 4 && member.name === "counter") return true;
     }
     return false;

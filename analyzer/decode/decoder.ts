@@ -316,14 +316,15 @@ export class Decoder {
     const operation = makeOperation(meaning.class, spec.effect, event, event.probe.name, {
       object,
       read: typeof after === "bigint" ? { value: asInt(after), when: "after", guess: false } : null,
-      callSite: this.#callSite(event),
+      callSite: this.#symbolIn(event, "ip"),
+      callee: spec.function === undefined ? null : this.#symbolIn(event, spec.function),
     });
     return [{ kind: "operation", operation }];
   }
 
-  /** The caller that a tracepoint prints (`call_site=`): a symbol in text, an address (field `ip`) in binary. */
-  #callSite(event: AuditEvent): string | null {
-    const ip = event.args[event.probe.fields.indexOf("ip")] ?? null;
+  /** A function that a tracepoint prints (`call_site=`, field `ip`): a symbol in text, an address in binary. */
+  #symbolIn(event: AuditEvent, field: string): string | null {
+    const ip = event.args[event.probe.fields.indexOf(field)] ?? null;
     if (ip === null) return null;
     const known = this.#callSites.get(ip);
     if (known !== undefined && known.source === event.source) return known.name;
@@ -389,6 +390,7 @@ function makeOperation(
     result: null,
     refusal: null,
     callSite: null,
+    callee: null,
     call: null,
   };
   return Object.assign(operation, known);

@@ -71,11 +71,14 @@ export interface Operation {
   refusal: "kernel" | "caller" | null;
   /** Function that a tracepoint names as its caller (`call_site=`). */
   callSite: string | null;
+  /** Function that a tracepoint names as the one that a work runs. */
+  callee: string | null;
   call: Call | null;
 }
 
-/** What is no part of an object's references, and so of its life: plain counts, uncounted pointers, states. */
+/** What is no part of an object's references, and so of its life: plain counts, uncounted pointers, states, work. */
 export function isAside(of: EffectEntry | Operation): boolean {
+  if (of.effect === "queue" || of.effect === "run" || of.effect === "cancel") return true;
   if ((of.count ?? null) !== null || of.effect === "link" || of.effect === "unlink") return true;
   return "class" in of && of.class.kind === "machine";
 }

@@ -71,6 +71,8 @@ export class CoverageObserver implements Observer {
 
   /** Every decoded operation passes here, those without a known object included. */
   decoded(operation: Operation): void {
+    // Most of what a workqueue runs is of no class.
+    if (operation.class.works?.functions.length === 0) return;
     if (isOutsideLives(operation)) {
       this.count(operation);
     } else if (operation.object === null) {

@@ -53,7 +53,7 @@ export function isDestroyer(operation: Operation, object: KernelObject): boolean
 }
 
 /** Whether every function that creates such objects is recorded with its result. */
-function recordsCreators(context: RuleContext, entry: ClassEntry): boolean {
+export function recordsCreators(context: RuleContext, entry: ClassEntry): boolean {
   const creators = functionsWith(entry, "create");
   const returned = new Set<string>();
   for (const use of context.decoder.uses) {

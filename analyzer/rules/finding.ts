@@ -17,6 +17,8 @@ export const RULE_IDS = [
   "counter-range",
   "borrowed-outlives",
   "order",
+  "work-after-cancel",
+  "module-ref",
 ] as const;
 export type RuleId = (typeof RULE_IDS)[number];
 

@@ -7,12 +7,14 @@ import type { Finding, RuleId } from "./finding.js";
 import { ignoredFailure } from "./ignored-failure.js";
 import { illegalTransition } from "./illegal-transition.js";
 import { leak } from "./leak.js";
+import { moduleRef } from "./module-ref.js";
 import { order } from "./order.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { staleOps } from "./stale-ops.js";
 import { unmatchedUnregister } from "./unmatched-unregister.js";
 import { unregisterStuck } from "./unregister-stuck.js";
 import { useAfterRelease } from "./use-after-release.js";
+import { workAfterCancel } from "./work-after-cancel.js";
 
 /** In the order in which causes precede consequences: an earlier rule's finding explains a later one's. */
 export const RULES: readonly Rule[] = [
@@ -28,6 +30,8 @@ export const RULES: readonly Rule[] = [
   counterRange,
   borrowedOutlives,
   order,
+  workAfterCancel,
+  moduleRef,
 ];
 
 export function ruleById(id: string): Rule | undefined {

@@ -167,10 +167,13 @@ function checkReferences(classes: ReadonlyMap<string, ClassEntry>, problems: str
   }
 }
 
-/** Functions that an order speaks of must be known, or nobody would notice them. */
+/** Functions that an order or a module's reference speaks of must be known, or nobody would notice them. */
 function checkOrders(classes: ReadonlyMap<string, ClassEntry>, problems: string[]): void {
   const known = new Set([...classes.values()].flatMap((entry) => Object.keys(entry.functions)));
   for (const entry of classes.values()) {
+    for (const name of entry.module_refs.flatMap(({ put }) => put)) {
+      if (!known.has(name)) problems.push(`class ${entry.class}: module_refs: ${name} is no function`);
+    }
     for (const row of entry.order) {
       const not = row.not === "last put" ? undefined : row.not;
       for (const name of [not, row.during, row.before, row.within, row.inside]) {

@@ -83,6 +83,8 @@ const tracepointEntry = z.strictObject({
   object: identifier,
   /** Field with the counter's value after the operation. */
   refs_after: identifier.optional(),
+  /** Field with the function that a work runs: the class that claims it is meant. */
+  function: identifier.optional(),
 });
 
 const siteEntry = z.strictObject({
@@ -224,6 +226,18 @@ export const classSchema = z.strictObject({
   functions: z.record(identifier, functionEntry).default({}),
   tracepoints: z.record(z.string().regex(/^\w+:\w+$/, "must be system:event"), tracepointEntry).default({}),
   sites: z.record(identifier, siteEntry).default({}),
+  /** Deferred work that belongs to objects of the class. */
+  works: z
+    .strictObject({
+      functions: z.array(identifier),
+      /** Class of the objects that the work uses: it must not run when they are gone. */
+      of: z.string().optional(),
+      /** Functions that end what queues the work, and the argument with the object that the work lies in. */
+      until: z.record(identifier, identifier).default({}),
+    })
+    .optional(),
+  /** References on modules: the function that takes one, and those of which each call gives one back. */
+  module_refs: z.array(z.strictObject({ get: identifier, put: z.array(identifier) })).default([]),
   /** Orders of setup and teardown that the class forbids. */
   order: z.array(orderEntry).default([]),
   /** How bugs of a rule were fixed in this class, with the commit. */

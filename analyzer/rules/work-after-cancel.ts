@@ -1,0 +1,206 @@
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import type { AuditEvent, Call, ObjectKey, Operation } from "../decode/operation.js";
+import type { Reason } from "../lifecycle/coverage.js";
+import type { Owner } from "../lifecycle/owners.js";
+import { recordsCreators } from "./counted.js";
+import { describeKey } from "./describe.js";
+import type { Evidence, Finding } from "./finding.js";
+import { makeFinding, marks, taskOf } from "./make.js";
+import type { Rule, RuleContext, RuleWatch } from "./rule.js";
+import { type Judgement, judgementOf, lossesBetween } from "./verdict.js";
+
+export const workAfterCancel: Rule = {
+  meta: {
+    id: "work-after-cancel",
+    title: "work was queued or ran after its cancel or its owner's end",
+    variants: ["work-after-cancel", "work-after-release", "work-after-owner"],
+    page: `
+Work was cancelled on the way down, and queued again before the interrupt that queues it was freed (work-after-cancel);
+or it ran when what it works on was gone (work-after-release), or the module that its function is in
+(work-after-owner).
+
+How ktally knows: the same task cancelled the work and then freed the interrupt of the device that the work lies in, and
+the work was queued or ran in between; every VM had been destroyed when the work of one ran, and their creations are
+recorded; the module had been unloaded (derived).
+
+Not accused: work that is cancelled and queued again in normal use; work that runs while the canceller still waits for
+it.
+
+Fixed before: disabling the interrupt before the work is cancelled (ba4cef31d5a3).
+`,
+  },
+  watch: (context) => new WorkAfterCancel(context),
+};
+
+/** A teardown cancels and frees in one go; what lies further apart belongs to different stories. */
+const TEARDOWN_NS = 1_000_000_000n;
+/** The work lies in the device that its interrupt's handler is called with: at most so many bytes behind its start. */
+const DEVICE_BYTES = 4096n;
+/** More work items than are under cancellation at one time; bounds memory on hostile input. */
+const MAX_CANCELS = 1024;
+
+interface Cancelled {
+  cancel: Operation;
+  /** What happened to the work since the cancel returned. */
+  since: Operation[];
+}
+
+interface Case {
+  variant: "work-after-cancel" | "work-after-release" | "work-after-owner";
+  operation: Operation;
+  cancel: Operation | null;
+  /** What had ended, or ended with the work still coming. */
+  end: { event: AuditEvent; operation: Operation | null; note: string };
+}
+
+class WorkAfterCancel implements RuleWatch {
+  readonly #context: RuleContext;
+  readonly #cancelled = new Map<ObjectKey, Cancelled>();
+  /** Functions that end a teardown, and the argument that says of what. */
+  readonly #until = new Map<string, string>();
+  /** Classes by the function of their works. */
+  readonly #claims = new Map<string, ClassEntry>();
+  readonly #unloaded = new Map<string, Owner>();
+  readonly #cases: Case[] = [];
+
+  constructor(context: RuleContext) {
+    this.#context = context;
+    for (const entry of context.world.classes()) {
+      for (const [name, argument] of Object.entries(entry.works?.until ?? {})) this.#until.set(name, argument);
+      for (const name of entry.works?.functions ?? []) this.#claims.set(name, entry);
+    }
+  }
+
+  aside(operation: Operation): void {
+    const { effect, object, event } = operation;
+    if (object === null) return;
+    if (effect === "cancel") {
+      if (this.#cancelled.size >= MAX_CANCELS) this.#cancelled.clear();
+      this.#cancelled.set(object, { cancel: operation, since: [] });
+      return;
+    }
+    if (effect !== "queue" && effect !== "run") return;
+    const cancelled = this.#cancelled.get(object);
+    // What still runs while it is cancelled is what the canceller waits for.
+    if (cancelled?.cancel.returned && event.id > cancelled.cancel.returned.id) cancelled.since.push(operation);
+    const entry = this.#claims.get(workFunction(operation));
+    if (entry && effect === "run") this.#checkRun(operation, entry);
+  }
+
+  called(call: Call): void {
+    const argument = this.#until.get(call.function.name);
+    if (argument === undefined) return;
+    const index = call.function.prototype.parameters.findIndex(({ name }) => name === argument);
+    const device = call.parameters[index] ?? null;
+    if (device === null || device === 0n) return;
+    const { entry } = call;
+    for (const [work, { cancel, since }] of this.#cancelled) {
+      const [first] = since;
+      if (typeof work !== "bigint" || work < device || work - device > DEVICE_BYTES || !first) continue;
+      if (cancel.event.tid !== entry.tid || entry.time - cancel.event.time > TEARDOWN_NS) continue;
+      this.#cancelled.delete(work);
+      const note = `only now ${call.function.name}() ends what queues it`;
+      this.#cases.push({
+        variant: "work-after-cancel",
+        operation: first,
+        cancel,
+        end: { event: entry, operation: null, note },
+      });
+    }
+  }
+
+  /** Work whose VMs, or whose module, are gone. */
+  #checkRun(operation: Operation, entry: ClassEntry): void {
+    const { world } = this.#context;
+    const { event } = operation;
+    const home = event.probe.at?.module ?? entry.module;
+    const owner = home === undefined ? null : [...world.owners.known].find((one) => one.name === home);
+    if (owner?.ended && owner.endedBy && event.time > owner.ended.time) {
+      const end = { event: owner.endedBy.event, operation: owner.endedBy, note: `module ${home} is unloaded` };
+      this.#cases.push({ variant: "work-after-owner", operation, cancel: null, end });
+      return;
+    }
+    const of = world.classOf(entry.works?.of ?? "");
+    if (!of) return;
+    let last: Operation | null = null;
+    for (const object of world.objects.all()) {
+      if (object.class !== of) continue;
+      const gone = object.destroyed?.returned ?? null;
+      if (object.state !== "destroyed" || gone === null || !object.destroyed) return;
+      if (last === null || gone.time > (last.returned?.time ?? 0n)) last = object.destroyed;
+    }
+    if (last === null || event.time <= (last.returned?.time ?? 0n)) return;
+    const end = { event: last.event, operation: last, note: `the last ${of.title} is destroyed` };
+    this.#cases.push({ variant: "work-after-release", operation, cancel: null, end });
+  }
+
+  findings(): Finding[] {
+    const told = new Set<string>();
+    return this.#cases.flatMap((one) => {
+      const slot = `${one.variant}/${one.operation.object}`;
+      if (told.has(slot)) return [];
+      told.add(slot);
+      return [this.#finding(one)];
+    });
+  }
+
+  #finding({ variant, operation, cancel, end }: Case): Finding {
+    const name = workFunction(operation);
+    const entry = this.#claims.get(name) ?? operation.class;
+    const { event, object } = operation;
+    const did = operation.effect === "queue" ? "queued" : "run";
+    const what = { label: `${entry.title} ${describeKey(object ?? 0n)}`, address: addressOf(object), key: null };
+    const evidence: Evidence[] = [
+      { event, operation, note: `${did} ${variant === "work-after-cancel" ? "again" : "all the same"}` },
+    ];
+    if (cancel) evidence.push({ event: cancel.event, operation: cancel, note: "the work is cancelled" });
+    evidence.push(end.operation ? { ...end } : marks(end.event, end.note));
+    evidence.sort((a, b) => a.event.id - b.event.id);
+    const after = {
+      "work-after-cancel": `${cancel?.function}() had cancelled it, and what queues it was not stopped yet`,
+      "work-after-release": `what it works on was gone: ${end.note}`,
+      "work-after-owner": `the module that its function is in was gone: ${end.note}`,
+    }[variant];
+    return makeFinding({
+      rule: "work-after-cancel",
+      variant,
+      judgement: this.#judge({ variant, operation, cancel, end }, entry),
+      class: entry,
+      object: { ...what, generation: 1 },
+      title: `${name} was ${did} after ${variant === "work-after-cancel" ? "its cancel" : "its owner's end"}`,
+      explanation: `The work was ${did} by ${taskOf(event)} although ${after}.`,
+      expected: "what queues the work stopped first, then the work cancelled, then its owner freed",
+      sure: "the order of the events",
+      function: cancel ? cancel.function : name,
+      event: cancel?.event ?? event,
+      evidence,
+      trigger: operation,
+    });
+  }
+
+  #judge({ variant, operation, cancel, end }: Case, entry: ClassEntry): Judgement {
+    const times = [operation.event.time, cancel?.event.time ?? end.event.time, end.event.time];
+    const from = times.reduce((a, b) => (a < b ? a : b));
+    const to = times.reduce((a, b) => (a > b ? a : b));
+    const loweredBy: Reason[] = lossesBetween(this.#context, from, to);
+    if (variant === "work-after-cancel" && entry === operation.class && entry.class === "work") {
+      const text = "that the work is the device's is told by its address only";
+      loweredBy.push({ code: "function-unknown", text, probe: operation.event.probe.name });
+    }
+    const of = this.#context.world.classOf(entry.works?.of ?? "");
+    if (variant === "work-after-release" && of && !recordsCreators(this.#context, of)) {
+      const text = `a ${of.title} may have been created unseen`;
+      loweredBy.push({ code: "not-probed", text, probe: null });
+    }
+    return judgementOf(loweredBy);
+  }
+}
+
+function addressOf(object: ObjectKey | null): bigint | null {
+  return typeof object === "bigint" ? object : null;
+}
+
+/** The function that the work runs: the tracepoint's own field, or the probed function itself. */
+function workFunction({ callee, function: name }: Operation): string {
+  return callee ?? name;
+}

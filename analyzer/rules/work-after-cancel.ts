@@ -1,7 +1,6 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, Call, ObjectKey, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
-import type { Owner } from "../lifecycle/owners.js";
 import { recordsCreators } from "./counted.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
@@ -60,7 +59,6 @@ class WorkAfterCancel implements RuleWatch {
   readonly #until = new Map<string, string>();
   /** Classes by the function of their works. */
   readonly #claims = new Map<string, ClassEntry>();
-  readonly #unloaded = new Map<string, Owner>();
   readonly #cases: Case[] = [];
 
   constructor(context: RuleContext) {
@@ -179,10 +177,9 @@ class WorkAfterCancel implements RuleWatch {
   }
 
   #judge({ variant, operation, cancel, end }: Case, entry: ClassEntry): Judgement {
-    const times = [operation.event.time, cancel?.event.time ?? end.event.time, end.event.time];
-    const from = times.reduce((a, b) => (a < b ? a : b));
-    const to = times.reduce((a, b) => (a > b ? a : b));
-    const loweredBy: Reason[] = lossesBetween(this.#context, from, to);
+    const events = [operation.event, cancel?.event ?? end.event, end.event].sort((a, b) => a.id - b.id);
+    const [first = operation.event, , last = operation.event] = events;
+    const loweredBy: Reason[] = lossesBetween(this.#context, first.time, last.time);
     if (variant === "work-after-cancel" && entry === operation.class && entry.class === "work") {
       const text = "that the work is the device's is told by its address only";
       loweredBy.push({ code: "function-unknown", text, probe: operation.event.probe.name });

@@ -22,6 +22,7 @@ import {
 import { Balances } from "./lifecycle/balances.js";
 import { CallSites } from "./lifecycle/call-sites.js";
 import { type Coverage, CoverageObserver, judgeCoverage } from "./lifecycle/coverage.js";
+import { OpenFiles } from "./lifecycle/open-files.js";
 import { type Observer, World } from "./lifecycle/world.js";
 import { assignBlame } from "./rules/blame.js";
 import type { Finding } from "./rules/finding.js";
@@ -40,6 +41,8 @@ export interface AuditOptions {
 
 /** Takes down what an audit reads and finds. Observes the lifecycles, too. */
 export interface Recorder extends Observer {
+  /** Told before the first event. */
+  begin(sites: CallSites): void;
   /** An event that matters to a class, in order; its stack and probe come with it. */
   event(event: AuditEvent): void;
 }
@@ -52,6 +55,7 @@ export interface AuditOutcome {
   decoder: Decoder;
   balances: Balances;
   sites: CallSites;
+  files: OpenFiles;
   findings: Finding[];
   /** Reports of the kernel's log, from logs and from inside traces. */
   reports: JudgedReport[];
@@ -88,6 +92,8 @@ export async function auditReaders(
   const observed = new CoverageObserver();
   const sites = new CallSites(symbols);
   const balances = new Balances(sites);
+  const files = new OpenFiles();
+  recorder?.begin(sites);
   const seen = new LastSeen();
   let end = 0n;
   const context: RuleContext = {
@@ -101,7 +107,8 @@ export async function auditReaders(
     end: () => sources.reduce((latest, facts) => lastOf(facts, latest), end),
   };
   const watches = watchAll(context);
-  for (const observer of [observed, balances, ...(recorder ? [recorder] : []), ...watches]) world.observe(observer);
+  for (const observer of [observed, balances, files, ...(recorder ? [recorder] : []), ...watches])
+    world.observe(observer);
 
   const relevant = readers.map(() => 0);
   const locations = new Map<string, CodeLocation>();
@@ -156,7 +163,7 @@ export async function auditReaders(
     sources,
     classes: options.classes,
   });
-  return { sources, relevant, world, decoder, balances, sites, findings, reports, coverage };
+  return { sources, relevant, world, decoder, balances, sites, files, findings, reports, coverage };
 }
 
 /**

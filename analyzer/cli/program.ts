@@ -7,12 +7,14 @@ import { harmless } from "../report/harmless.js";
 import { UnusableDatabase } from "../store/database.js";
 import { version } from "../version.js";
 import { analyzeCommand } from "./analyze.js";
+import { balanceCommand } from "./balance.js";
 import { catalogCommand } from "./catalog.js";
 import { diffCommand } from "./diff.js";
 import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";
 import { queryCommand } from "./query.js";
 import { tuiCommand } from "./tui.js";
+import { whyCommand } from "./why.js";
 import { WrongUse } from "./wrong-use.js";
 
 /** Runs one command line (without node and script). Never throws. */
@@ -32,6 +34,8 @@ export async function run(args: readonly string[]): Promise<number> {
     queryCommand,
     catalogCommand,
     formatsCommand,
+    balanceCommand,
+    whyCommand,
   ]) {
     program.addCommand(command(state));
   }

@@ -103,8 +103,10 @@ export class Balances implements Observer {
     for (const pair of this.pairs(object.class)) {
       const count = total(tally, pair.gets) - total(tally, pair.puts);
       if (count <= 0) continue;
-      const gets = unreturned(operationsAt(tally, pair.gets), operationsAt(tally, pair.puts));
-      held.push({ object, pair, count, gets: gets.slice(-count) });
+      const gets = operationsAt(tally, pair.gets);
+      const unseen = total(tally, pair.gets) > gets.length && object.created === null ? (beganWith(object) ?? 0) : 0;
+      const left = unreturned(gets, operationsAt(tally, pair.puts), unseen);
+      held.push({ object, pair, count, gets: left.slice(-count) });
     }
     return held;
   }
@@ -116,10 +118,9 @@ export class Balances implements Observer {
 
   /** Counts the reference that the object began with; false when it did not begin within the trace, as far as seen. */
   #countCreation(object: KernelObject, tally: Tally): boolean {
-    const { counter } = object.class;
-    if (!counter || (object.created === null && object.ledger?.first !== counter.initial)) return false;
+    const count = beganWith(object);
+    if (count === null) return false;
     const operations = object.created === null ? [] : [object.created];
-    const count = counter.initial - counter.unused;
     if (count > 0) tally.set(this.#sites.creation(object.class), { count, operations });
     return true;
   }
@@ -148,6 +149,23 @@ export class Balances implements Observer {
   }
 }
 
+/** The file that holds these references, where the call sites are told to serve one kind only. */
+export function fileOf({ pair }: Held): string | null {
+  const closed = new Set(pair.puts.flatMap(({ files }) => files));
+  const files = closed.size > 0 ? closed : new Set(pair.gets.flatMap(({ files: opened }) => opened));
+  return files.size === 0 ? null : [...files].join(" or ");
+}
+
+/** References that the object began with, within the trace; null when it is older, as far as seen. */
+export function beganWith(object: KernelObject): number | null {
+  const { counter } = object.class;
+  if (!counter) return null;
+  // A tracepoint tells a module's count at any time of its life, a probe that of a new object at its beginning only.
+  const isTraced = Object.keys(object.class.tracepoints).length > 0;
+  const began = object.created !== null || (!isTraced && object.ledger?.first === counter.initial);
+  return began ? counter.initial - counter.unused : null;
+}
+
 function total(tally: Tally, sites: readonly CallSite[]): number {
   return sites.reduce((sum, site) => sum + (tally.get(site)?.count ?? 0), 0);
 }
@@ -156,11 +174,19 @@ function operationsAt(tally: Tally, sites: readonly CallSite[]): Operation[] {
   return sites.flatMap((site) => tally.get(site)?.operations ?? []).sort((a, b) => a.event.id - b.event.id);
 }
 
-/** Gets that are left when each put gives back the last get of its task before it, or else the first one of any. */
-function unreturned(gets: readonly Operation[], puts: readonly Operation[]): Operation[] {
+/**
+ * Gets that are left when each put gives back the last get of its task before it, or else one of `unseen` references
+ * that it began with, or else the first one of any task.
+ */
+function unreturned(gets: readonly Operation[], puts: readonly Operation[], unseen: number): Operation[] {
   const open = [...gets];
+  let spare = unseen;
   for (const put of puts) {
     const own = open.findLastIndex(({ event }) => event.tid === put.event.tid && event.id < put.event.id);
+    if (own < 0 && spare > 0) {
+      spare--;
+      continue;
+    }
     const index = own >= 0 ? own : open.findIndex(({ event }) => event.id < put.event.id);
     if (index >= 0) open.splice(index, 1);
   }

@@ -84,7 +84,7 @@ export class CallSites {
   #make(operation: Operation, does: CallSite["does"]): CallSite {
     const { class: entry, event, function: name } = operation;
     const chain = callChain(this.#symbols(event.source), event);
-    const caller = operation.callSite ?? (isCounting(entry, name) ? callerOf(entry, chain) : null);
+    const caller = operation.callSite === null ? countingCaller(entry, name, chain) : tracedCaller(operation, chain);
     const offset = operation.site && !isCounting(entry, name) ? (event.probe.at?.offset ?? null) : null;
     const place = `${name}${offset === null ? "" : `+0x${offset.toString(16)}`}${caller === null ? "" : ` ← ${caller}`}`;
     const files = does === "put" ? filesClosed(entry, [name, ...chain]) : (entry.sites[name]?.holders ?? []);
@@ -106,6 +106,17 @@ export class CallSites {
     }
     return known;
   }
+}
+
+function countingCaller(entry: ClassEntry, name: string, chain: readonly string[]): string | null {
+  return isCounting(entry, name) ? callerOf(entry, chain) : null;
+}
+
+/** What a tracepoint names as its caller; a return probe there leaves only its trampoline, but the stack has it. */
+function tracedCaller({ callSite, function: name }: Operation, chain: readonly string[]): string | null {
+  if (callSite?.includes("trampoline") !== true) return callSite;
+  const own = chain.findLastIndex((one) => one.includes(name));
+  return chain[own + 1] ?? callSite;
 }
 
 /** The first function of a call chain that does more than count; its address where its module is gone. */

@@ -17,9 +17,10 @@ export function* jsonReport(audit: AuditView): Generator<string> {
     diagnostics: source.diagnostics,
   }));
   yield `  "sources": ${indented(sources)},\n  "findings": ${indented(audit.findings().map(findingJson))},\n  "objects": [`;
+  const holders = audit.holders();
   let separator = "\n    ";
   for (const object of audit.objects()) {
-    yield separator + JSON.stringify(objectJson(object));
+    yield separator + JSON.stringify(objectJson(object, holders.get(object.id) ?? []));
     separator = ",\n    ";
   }
   const coverage = audit
@@ -68,7 +69,7 @@ export function findingJson(finding: FindingView): FindingJson {
   };
 }
 
-function objectJson(object: ObjectView): ObjectJson {
+function objectJson(object: ObjectView, holders: string[]): ObjectJson {
   return {
     class: object.class,
     label: object.label,
@@ -78,7 +79,7 @@ function objectJson(object: ObjectView): ObjectJson {
     created_ns: nanoseconds(object.created_ns),
     destroyed_ns: nanoseconds(object.destroyed_ns),
     refs_last: object.refs_last,
-    holders: [],
+    holders,
   };
 }
 

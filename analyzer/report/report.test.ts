@@ -105,6 +105,13 @@ describe("the JSON report", () => {
     expect(json.exit === 1).toBe(bug);
   });
 
+  it("says who holds what is alive", async () => {
+    const json = auditJson.parse(JSON.parse(await reportOf(fixture("vcpu-fd-leak-6.1.dat.xz"), "json")));
+    const alive = json.objects.filter(({ class: name, state }) => name === "kvm" && state === "alive");
+    expect(alive.map(({ holders }) => holders)).toEqual([["vCPU file, work (197)", "vCPU file, work (197)"]]);
+    expect(json.objects.every(({ state, holders }) => state !== "destroyed" || holders.length === 0)).toBe(true);
+  });
+
   it("keeps a hostile name as it was recorded", async () => {
     const name = 'a\u001b[31m"b';
     const path = join(folder, "hostile-json.txt");

@@ -1,5 +1,6 @@
 /** The read side of an audit: what reports and screens show. Nothing here computes; it only reads. */
 import type { Database } from "better-sqlite3";
+import { TRACER } from "../decode/call-chain.js";
 import { big, number, numberOrNull, type Row, text, textOrNull, unsigned } from "./cells.js";
 
 export interface SourceView {
@@ -213,6 +214,18 @@ export class AuditView {
     }
   }
 
+  /** Who holds each object that is not known to be gone, in words. */
+  holders(): Map<number, string[]> {
+    const holders = new Map<number, string[]>();
+    for (const row of this.#rows("SELECT * FROM holders WHERE object IS NOT NULL ORDER BY since_ns")) {
+      const count = number(row.count) === 1 ? "" : `${number(row.count)} × `;
+      const task = row.tid === null ? "" : `, ${text(row.comm)} (${number(row.tid)})`;
+      const object = number(row.object);
+      holders.set(object, [...(holders.get(object) ?? []), `${count}${text(row.what)}${task}`]);
+    }
+    return holders;
+  }
+
   coverage(): CoverageView[] {
     const reasons = this.#rows("SELECT class, code, text, probe FROM reasons WHERE class IS NOT NULL");
     return this.#rows("SELECT * FROM coverage ORDER BY class").map((row) => ({
@@ -250,12 +263,13 @@ export class AuditView {
     }));
   }
 
-  /** Symbols of a stack, innermost first; an address where there is no symbol. */
+  /** Symbols of a stack, innermost first, the tracer's own left out; an address where there is no symbol. */
   stack(id: number | null): string[] {
     if (id === null) return [];
-    return this.#rows("SELECT address, symbol FROM frames WHERE stack = ? ORDER BY depth", id).map(
+    const names = this.#rows("SELECT address, symbol FROM frames WHERE stack = ? ORDER BY depth", id).map(
       (row) => textOrNull(row.symbol) ?? `0x${unsigned(row.address)?.toString(16) ?? "?"}`,
     );
+    return names.slice(names.findIndex((name) => !TRACER.test(name)));
   }
 
   #evidence(finding: number): EvidenceView[] {

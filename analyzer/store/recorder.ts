@@ -3,11 +3,14 @@ import type { Database } from "better-sqlite3";
 import type { AuditOutcome, Recorder } from "../audit.js";
 import type { AuditEvent, Operation } from "../decode/operation.js";
 import type { CodeLocation, Probe, SourceFacts, Stack, SymbolTable, Value } from "../import/trace-event.js";
+import { beganWith } from "../lifecycle/balances.js";
+import type { CallSite, CallSites } from "../lifecycle/call-sites.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import type { Registration } from "../lifecycle/registrations.js";
 import type { Finding } from "../rules/finding.js";
 import { completeAuditDatabase } from "./database.js";
 import { type FindingTexts, writeFindings } from "./findings.js";
+import { writeHolders } from "./holders.js";
 import { writeReports } from "./reports.js";
 import type { Cell } from "./row-batch.js";
 import { type Rows, Writer } from "./writer.js";
@@ -28,8 +31,12 @@ export class StoreRecorder implements Recorder {
   readonly #stacks = new Map<Stack, number>();
   readonly #tasks = new Map<string, number>();
   /** By function. */
-  readonly #operations = new Map<string, (Pick<Operation, "effect" | "site" | "delta"> & { id: number })[]>();
+  readonly #operations = new Map<
+    string,
+    (Pick<Operation, "effect" | "site" | "delta"> & { id: number; callSite: CallSite | null })[]
+  >();
   #operationCount = 0;
+  #sites: CallSites | null = null;
   readonly #keepsEvents: boolean;
   #waiting: { operation: Operation; object: number }[] = [];
 
@@ -73,6 +80,7 @@ export class StoreRecorder implements Recorder {
       "destroyed_ns",
       "refs_last",
       "exact",
+      "began_with",
     ]);
     this.#registrations = this.#writer.table("registrations", [
       "id",
@@ -86,6 +94,10 @@ export class StoreRecorder implements Recorder {
       "end",
       "orphaned",
     ]);
+  }
+
+  begin(sites: CallSites): void {
+    this.#sites = sites;
   }
 
   event(event: AuditEvent): void {
@@ -161,6 +173,7 @@ export class StoreRecorder implements Recorder {
     this.#writer.close();
     this.#database.exec("BEGIN");
     this.#writeNames();
+    writeHolders(this.#database, outcome, (stack) => this.#stack(stack));
     this.#writeStacks(sources);
     for (const [index, facts] of sources.entries()) this.#source(index, facts, outcome.relevant[index] ?? 0);
     this.#gaps(outcome);
@@ -195,13 +208,16 @@ export class StoreRecorder implements Recorder {
   }
 
   /** The row that says what an operation is. */
-  #operation({ effect, function: name, site, delta }: Operation): number {
+  #operation(operation: Operation): number {
+    const { effect, function: name, site, delta } = operation;
+    const callSite = this.#sites?.of(operation) ?? null;
     const sameFunction = this.#operations.get(name) ?? [];
     for (const known of sameFunction) {
-      if (known.effect === effect && known.site === site && known.delta === delta) return known.id;
+      const same = known.effect === effect && known.site === site && known.delta === delta;
+      if (same && known.callSite === callSite) return known.id;
     }
     const id = ++this.#operationCount;
-    this.#operations.set(name, [...sameFunction, { id, effect, site, delta }]);
+    this.#operations.set(name, [...sameFunction, { id, effect, site, delta, callSite }]);
     return id;
   }
 
@@ -231,6 +247,7 @@ export class StoreRecorder implements Recorder {
       (object.destroyed?.returned ?? object.destroyed?.event)?.time ?? null,
       object.ledger?.value() ?? null,
       exact ? 1 : 0,
+      beganWith(object),
     );
   }
 
@@ -258,9 +275,11 @@ export class StoreRecorder implements Recorder {
     }
     const task = this.#database.prepare("INSERT INTO tasks VALUES (?,?)");
     for (const [comm, id] of this.#tasks) task.run(id, comm);
-    const operation = this.#database.prepare("INSERT INTO operations VALUES (?,?,?,?,?)");
+    const operation = this.#database.prepare("INSERT INTO operations VALUES (?,?,?,?,?,?)");
     for (const [name, kinds] of this.#operations) {
-      for (const { id, effect, site, delta } of kinds) operation.run(id, effect, name, site ? 1 : 0, delta);
+      for (const { id, effect, site, delta, callSite } of kinds) {
+        operation.run(id, effect, name, site ? 1 : 0, delta, callSite?.id ?? null);
+      }
     }
   }
 

@@ -8,7 +8,7 @@
 export const APPLICATION_ID = 0x6b746c79;
 
 /** Raised with every change of the tables below; see migrations.ts. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 export const SCHEMA = `
 -- What is true of the audit as a whole: version (of ktally), state ('importing' until everything is in, then
@@ -138,7 +138,8 @@ CREATE TABLE objects (
   created_ns   INTEGER,
   destroyed_ns INTEGER,
   refs_last    INTEGER,               -- counter after the last operation, where it is certain
-  exact        INTEGER NOT NULL       -- 1: every value read fits the operations seen
+  exact        INTEGER NOT NULL,      -- 1: every value read fits the operations seen
+  began_with   INTEGER                -- references that it began with; NULL when it began before the trace
 ) STRICT;
 
 -- What can be done to objects: the words for the ledger's rows.
@@ -147,7 +148,36 @@ CREATE TABLE operations (
   effect   TEXT NOT NULL,
   function TEXT NOT NULL,
   site     INTEGER NOT NULL,          -- 1: an instruction inside the function
-  delta    INTEGER NOT NULL
+  delta    INTEGER NOT NULL,
+  call_site INTEGER                   -- call_sites.id; NULL for what changes no counter
+) STRICT;
+
+-- Where in the code references are taken and dropped. The gets of a pair come to as much as its puts in every life that
+-- ended balanced.
+CREATE TABLE call_sites (
+  id       INTEGER PRIMARY KEY,
+  class    TEXT NOT NULL,
+  does     TEXT NOT NULL,             -- 'get' | 'put'
+  name     TEXT NOT NULL,             -- 'kvm_vm_ioctl+0xcde', 'kvm_put_kvm ← kvm_vm_release'
+  function TEXT,                      -- NULL for the reference that an object begins with
+  caller   TEXT,                      -- of a function that does nothing but count
+  pair     INTEGER NOT NULL,          -- the same number for the sites of one pair
+  shown_by INTEGER NOT NULL           -- balanced lives that show the pair; 0: the catalog says so, or nothing else is left
+) STRICT;
+
+-- What still holds an object at the end: references that were taken and not given back, and open files.
+CREATE TABLE holders (
+  object    INTEGER,                  -- objects.id; NULL where only the class is known
+  class     TEXT NOT NULL,
+  kind      TEXT NOT NULL,            -- 'file' (a reference that a file holds) | 'reference' | 'creation' | 'unseen' (by the counter) | 'open' (a file known by its opening only)
+  what      TEXT NOT NULL,            -- 'vCPU file'
+  count     INTEGER NOT NULL,
+  call_site INTEGER,                  -- call_sites.id
+  tid       INTEGER,                  -- of the task that took it
+  comm      TEXT,
+  since_ns  INTEGER,
+  stack     INTEGER,                  -- frames.stack
+  source    TEXT NOT NULL             -- 'trace'
 ) STRICT;
 
 -- What was done to an object, in order; the view story has it in words.

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// Three projects: `unit` passes in any clone; `terminal` needs tmux; `corpus` reads ../shared, which only the project's
+// Four projects: `unit` passes in any clone; `terminal` needs tmux; `browser` needs chromium; `corpus` reads ../shared, which only the project's
 // own machines have.
 // .ci/run counts the tests from a report.
 const results = process.env.KTALLY_TEST_RESULTS;
@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{analyzer,collectors,fixtures}/**/*.test.{ts,tsx}"],
-          exclude: ["**/*.corpus.test.ts", "**/*.terminal.test.ts", "**/node_modules/**"],
+          exclude: ["**/*.corpus.test.ts", "**/*.browser.test.ts", "**/*.terminal.test.ts", "**/node_modules/**"],
         },
       },
       {
@@ -27,6 +27,13 @@ export default defineConfig({
           // A test waits for what it expects on a screen; how long that takes is up to the machine.
           testTimeout: 600_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "browser",
+          include: ["analyzer/report/*.browser.test.ts"],
         },
       },
       {

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { analyze } from "../index.js";
 import { fixture } from "../testing/program.js";
-import { drawn } from "../testing/text.js";
 import { harmless } from "./harmless.js";
 import { REPORTS } from "./index.js";
 import { auditJson, auditJsonSchema } from "./json-model.js";
+import { HOSTILE, hostileTrace } from "./testing/hostile.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ktally-report-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -25,22 +25,6 @@ async function reportOf(path: string, name: string, width: number | null = null,
 const SEED = fixture("seed0-stale-device-ops-6.1.dat.xz");
 const texts = readdirSync(fixture(".")).filter((name) => /^seq-.*\.txt$/.test(name));
 
-/** What a hostile task may be called: 15 bytes that move the cursor, end the line or turn the text around. */
-const HOSTILE = [
-  "\u001b[2J\u001b]0;x\u0007",
-  "\u009b31m",
-  "a\"b'c<d>&",
-  "a\u202eb\u2066",
-  "a b-c",
-  "\u007f\u0008\u0008",
-];
-function hostileTrace(name: string): string {
-  return drawn(`
-    ${name}-115 [000] ..... 10.000000: kvm_init: (kvm_init+0x0/0x3e0 [kvm])
-    ${name}-115 [000] ..... 10.100000: regops: (kvm_register_device_ops+0x0/0x40 [kvm]) ops=0xffffffffc054a6a0 type=4
-    ${name}-115 [000] ..... 10.100100: regops_ret: (kvm_init+0x31c/0x3e0 [kvm] <- kvm_register_device_ops) ret=-17
-    ${name}-115 [000] ..... 10.200000: kvm_init_ret: (svm_init+0x2b/0x1000 [kvm_amd] <- kvm_init) ret=-17`);
-}
 // Everything below the space but the line end, DEL, C1, and what turns the direction of text.
 const ACTIVE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/;
 
@@ -77,6 +61,27 @@ describe("the text report", () => {
     const text = await reportOf(path, "text");
     expect(text).not.toMatch(ACTIVE);
     expect(text).toContain("stale-ops · proven");
+  });
+});
+
+describe("every report", () => {
+  it.each(Object.keys(REPORTS))("%s shows a hostile name without obeying it", async (format) => {
+    for (const name of HOSTILE) {
+      const path = join(folder, "hostile.txt");
+      writeFileSync(path, hostileTrace(name));
+      const text = await reportOf(path, format);
+      // JSON has escapes of its own for what is below the space, and says the rest as it was recorded.
+      if (!["json", "sarif"].includes(format)) expect(text).not.toMatch(ACTIVE);
+      expect(text).toContain("stale-ops");
+    }
+  });
+
+  it.each(["html", "junit"])("%s escapes markup", async (format) => {
+    const path = join(folder, "markup.txt");
+    writeFileSync(path, hostileTrace("<b onclick=x>"));
+    const text = await reportOf(path, format);
+    expect(text).not.toContain("<b onclick");
+    expect(text).toContain("&lt;b onclick=x&gt;");
   });
 });
 

@@ -233,7 +233,7 @@ describe("wrong use", () => {
     [[], /Usage: ktally/],
     [["nothing"], /unknown command 'nothing'/],
     [["analyze"], /missing required argument 'file'/],
-    [["analyze", "--format", "xml", "x"], /Allowed choices are json, text/],
+    [["analyze", "--format", "xml", "x"], /Allowed choices are html, json, junit, sarif, text/],
     [["analyze", "--nothing", "x"], /unknown option '--nothing'/],
     [["explain", "nothing"], /there is no rule nothing/],
     [["catalog", "show", "nothing"], /there is no class nothing/],

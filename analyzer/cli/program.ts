@@ -1,6 +1,7 @@
 /** All commands, and the one place where errors become a line and an exit code. */
 import { Command, CommanderError } from "commander";
 import { CatalogError } from "../../collectors/catalog/catalog.js";
+import { Refusal } from "../../collectors/refusal.js";
 import { EXIT } from "../exit-code.js";
 import { UnreadableInput } from "../import/trace-event.js";
 import { harmless } from "../report/harmless.js";
@@ -13,6 +14,7 @@ import { diffCommand } from "./diff.js";
 import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";
 import { queryCommand } from "./query.js";
+import { recordCommand } from "./record.js";
 import { tuiCommand } from "./tui.js";
 import { whyCommand } from "./why.js";
 import { WrongUse } from "./wrong-use.js";
@@ -23,11 +25,14 @@ export async function run(args: readonly string[]): Promise<number> {
   const program = new Command("ktally")
     .description("Every get has a put: audits the lifecycles of kernel objects in KVM and VFIO from traces.")
     .version(version())
+    // What stands behind a recorded command is the command's.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text) })
     .showHelpAfterError("(ktally --help lists the commands)");
   for (const command of [
     analyzeCommand,
+    recordCommand,
     tuiCommand,
     diffCommand,
     explainCommand,
@@ -51,7 +56,9 @@ export async function run(args: readonly string[]): Promise<number> {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.clean : EXIT.unusable;
-  const known = [UnreadableInput, UnusableDatabase, CatalogError, WrongUse].some((kind) => error instanceof kind);
+  const known = [UnreadableInput, UnusableDatabase, CatalogError, Refusal, WrongUse].some(
+    (kind) => error instanceof kind,
+  );
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(known ? `ktally: ${harmlessLines(message)}\n` : `ktally: ${unexpected(error, message)}\n`);
   return EXIT.unusable;

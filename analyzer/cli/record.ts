@@ -1,0 +1,120 @@
+import { readFileSync } from "node:fs";
+import { Command, InvalidArgumentError } from "commander";
+import { findTraceCmd } from "../../collectors/ftrace/capture.js";
+import { cleanRemains } from "../../collectors/ftrace/claim.js";
+import { findTracefs } from "../../collectors/ftrace/tracefs.js";
+import type { ProbePlan } from "../../collectors/plan.js";
+import { record } from "../../collectors/record.js";
+import type { Recording } from "../../collectors/recording.js";
+import { harmless } from "../report/harmless.js";
+import { version } from "../version.js";
+import { WrongUse } from "./wrong-use.js";
+
+export interface RecordingOptions {
+  plan?: string;
+  buffer?: number;
+  limit: number;
+  traceCmd: boolean;
+}
+
+interface Options extends RecordingOptions {
+  output?: string;
+  clean?: boolean;
+}
+
+export function recordCommand(state: { exit: number }): Command {
+  const command = new Command("record")
+    .description("record the lifecycles of this host's KVM and VFIO objects until the command ends, or Ctrl-C")
+    .argument("[command...]", "command to run while recording; put it after --")
+    .option("-o, --output <file>", "the trace; a sidecar goes beside it (default: ktally.dat, or ktally.txt)")
+    .option("--clean", "only remove what a recording left in the kernel that was killed together with its reaper");
+  return addRecordingOptions(command)
+    .addHelpText("after", EXIT_CODES)
+    .action(async (argv: string[], options: Options) => {
+      state.exit = options.clean === true ? await clean() : await runRecord(argv, options);
+    });
+}
+
+const EXIT_CODES = `
+Exit codes: the command's own status (128 + n when signal n ended it, 126 and 127 when it could not be run); 0 without
+one; 2 when nothing was recorded, with the reason.`;
+
+/** Options of every command that records. */
+export function addRecordingOptions(command: Command): Command {
+  return command
+    .option("--plan <file>", "probe plan to arm, as JSON (ktally probes --format json)")
+    .option("--buffer <KiB>", "ring buffer per CPU (default: by the number of CPUs)", positive)
+    .option("--limit <rate>", "hits per second above which the hottest probes are switched off", positive, 20_000)
+    .option("--no-trace-cmd", "read trace_pipe, even though trace-cmd is installed")
+    .passThroughOptions();
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value <= 0) throw new InvalidArgumentError("It must be a positive number.");
+  return value;
+}
+
+async function clean(): Promise<number> {
+  const wasThere = await cleanRemains(findTracefs());
+  say(wasThere ? "removed what a killed recording had left" : "nothing is left in the kernel");
+  return 0;
+}
+
+async function runRecord(argv: readonly string[], options: Options): Promise<number> {
+  const output = options.output ?? defaultOutput(options);
+  const recording = await makeRecording(output, argv.length > 0 ? argv : null, options);
+  say(`${output}: ${describe(recording)}; ktally analyze ${output} judges it`);
+  return recording.command?.status ?? 0;
+}
+
+/** Where a recording goes that nobody gave a name. */
+export function defaultOutput(options: RecordingOptions): string {
+  return options.traceCmd && findTraceCmd() !== null ? "ktally.dat" : "ktally.txt";
+}
+
+/** Records as the options say; what the user should know goes to standard error. */
+export function makeRecording(
+  output: string,
+  command: readonly string[] | null,
+  options: RecordingOptions,
+): Promise<Recording> {
+  const plan = readPlan(options.plan);
+  return record({
+    plan,
+    version: version(),
+    output,
+    command,
+    bufferKb: options.buffer ?? null,
+    limit: options.limit,
+    mayUseTraceCmd: options.traceCmd,
+    say,
+  });
+}
+
+function readPlan(path: string | undefined): ProbePlan {
+  if (path === undefined) throw new WrongUse("--plan FILE is needed: which probes to arm");
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as ProbePlan;
+  } catch (error) {
+    throw new WrongUse(
+      `${path}: is no probe plan (${(error as Error).message}); ktally probes --format json makes one`,
+    );
+  }
+}
+
+function describe(recording: Recording): string {
+  const hits = Object.values(recording.counts).reduce((sum, count) => sum + count.hits, 0);
+  const missed = Object.values(recording.counts).reduce((sum, count) => sum + count.missed, 0);
+  const lost = recording.losses.reduce((sum, loss) => sum + loss.overrun + loss.dropped, 0);
+  const parts = [`${hits} hits of ${Object.keys(recording.counts).length} probes`];
+  if (recording.unarmed.length > 0) parts.push(`${recording.unarmed.length} probes not armed throughout`);
+  if (missed > 0) parts.push(`${missed} hits missed`);
+  if (lost > 0) parts.push(`${lost} events lost`);
+  return parts.join(", ");
+}
+
+/** One line for the user, beside the command's own output. */
+export function say(message: string): void {
+  process.stderr.write(`ktally: ${harmless(message)}\n`);
+}

@@ -3,6 +3,8 @@
  * recorder (the store). Data flows one way (design, section 3).
  */
 import type { Catalog } from "../collectors/catalog/catalog.js";
+import type { Recording } from "../collectors/recording.js";
+import { readRecording } from "../collectors/sidecar.js";
 import { Decoder } from "./decode/decoder.js";
 import type { AuditEvent } from "./decode/operation.js";
 import { ConsoleLog, isConsoleProbe } from "./import/console-log.js";
@@ -23,6 +25,8 @@ import { Balances } from "./lifecycle/balances.js";
 import { CallSites } from "./lifecycle/call-sites.js";
 import { type Coverage, CoverageObserver, judgeCoverage } from "./lifecycle/coverage.js";
 import { OpenFiles } from "./lifecycle/open-files.js";
+import { isAboutProcesses } from "./lifecycle/process-tree.js";
+import { Recorded } from "./lifecycle/recorded.js";
 import { type Observer, World } from "./lifecycle/world.js";
 import { assignBlame } from "./rules/blame.js";
 import type { Finding } from "./rules/finding.js";
@@ -84,8 +88,10 @@ export async function auditReaders(
   readers: readonly TraceReader[],
   options: AuditOptions,
   recorder: Recorder | null,
+  recordings: readonly (Recording | null)[] = readers.map(({ facts }) => recordingOf(facts)),
 ): Promise<AuditOutcome> {
   const sources = readers.map((reader) => reader.facts);
+  const recorded = recordings.map((recording) => recording && new Recorded(recording));
   const symbols = symbolsOf(sources);
   const decoder = new Decoder(options.catalog, symbols);
   const world = new World(options.catalog, symbols);
@@ -105,6 +111,7 @@ export async function auditReaders(
     lastSeen: (tid, cpu) => seen.at(tid, cpu),
     lastOf: (tid) => seen.of(tid),
     end: () => sources.reduce((latest, facts) => lastOf(facts, latest), end),
+    recorded: recorded.filter((one) => one !== null),
   };
   const watches = watchAll(context);
   for (const observer of [observed, balances, files, ...(recorder ? [recorder] : []), ...watches])
@@ -114,13 +121,16 @@ export async function auditReaders(
   const locations = new Map<string, CodeLocation>();
   let id = 0;
   const console = readers.map(() => new ConsoleLog<AuditEvent>());
-  for await (const batch of readTimeline(readers, (source) => wantsOf(decoder, locations, sources[source]))) {
+  const wants = (source: number) => wantsOf(decoder, locations, sources[source], recorded[source] ?? null);
+  for await (const batch of readTimeline(readers, wants)) {
     for (const item of batch) {
       if (item.kind === "gap") {
         world.lose(item);
         continue;
       }
       const event = item as AuditEvent;
+      const own = recorded[event.source];
+      if (own && !takeRecorded(own, event)) continue;
       event.id = ++id;
       relevant[event.source]!++;
       end = item.time;
@@ -153,6 +163,7 @@ export async function auditReaders(
       sightings.push({ report, event, inTrace: false });
     }
   }
+  for (const [source, own] of recorded.entries()) loseUntold(own, sources[source], world);
   const { findings, reports } = judgeReports(collectFindings(watches), sightings, context, options.catalog);
   assignBlame(findings, balances, sites);
   const coverage = judgeCoverage({
@@ -161,6 +172,7 @@ export async function auditReaders(
     world,
     observed,
     sources,
+    recorded: context.recorded,
     classes: options.classes,
   });
   return { sources, relevant, world, decoder, balances, sites, files, findings, reports, coverage };
@@ -187,12 +199,50 @@ export function symbolsOf(sources: readonly SourceFacts[]): (source: number) => 
   return (source) => sources[source]?.symbols ?? sources.find((facts) => facts.symbols)?.symbols ?? null;
 }
 
+/** What a recording of ours says of itself, beside the trace; one that cannot be read is only a warning. */
+function recordingOf(facts: SourceFacts): Recording | null {
+  try {
+    return readRecording(facts.path);
+  } catch (error) {
+    const message = `its sidecar cannot be used, so it counts as a foreign trace: ${(error as Error).message}`;
+    facts.diagnostics.push({ severity: "warning", offset: null, line: null, message });
+    return null;
+  }
+}
+
+/** Hands an event to what is known of its recording; false when it is about nothing else, or void. */
+function takeRecorded(recorded: Recorded, event: AuditEvent): boolean {
+  if (isAboutProcesses(event.probe)) {
+    recorded.tree?.note(event);
+    return false;
+  }
+  if (recorded.isVoid(event)) return false;
+  recorded.note(event);
+  return true;
+}
+
+/** What the ring buffer's own counters say was lost, where the trace itself does not tell. */
+function loseUntold(recorded: Recorded | null, facts: SourceFacts | undefined, world: World): void {
+  if (recorded === null || recorded.lost === 0 || (facts?.gaps.length ?? 0) > 0) return;
+  world.lose({ kind: "gap", code: "lost-events", cpu: null, from: null, to: null, lost: recorded.lost });
+}
+
 /**
  * What the decoder wants of a source. A probe whose function the source does not tell is taken for the one of the
  * same name in a source that does.
  */
-function wantsOf(decoder: Decoder, locations: Map<string, CodeLocation>, facts: SourceFacts | undefined): Wants {
+function wantsOf(
+  decoder: Decoder,
+  locations: Map<string, CodeLocation>,
+  facts: SourceFacts | undefined,
+  recorded: Recorded | null,
+): Wants {
   return (probe: Probe) => {
+    if (recorded !== null) {
+      if (isAboutProcesses(probe)) return true;
+      probe.at = recorded.locate(probe) ?? probe.at;
+      return decoder.wants(probe);
+    }
     const name = `${probe.kind}/${probe.name}`;
     if (probe.at?.symbol != null) {
       if (facts?.symbols && !locations.has(name)) locations.set(name, probe.at);

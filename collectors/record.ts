@@ -14,9 +14,10 @@ import { findTracefs, type Tracefs } from "./ftrace/tracefs.js";
 import { Watch } from "./ftrace/watch.js";
 import { loadedBuild } from "./modules.js";
 import type { ProbePlan } from "./plan.js";
-import { openFiles, seesAllProcesses } from "./processes.js";
-import { type CommandRun, MARK, type Recording, type Settled, type Unarmed, writeRecording } from "./recording.js";
+import { type OpenFile, openFiles, seesAllProcesses } from "./processes.js";
+import { type CommandRun, MARK, type Recording, type Settled, type Unarmed } from "./recording.js";
 import { Refusal } from "./refusal.js";
+import { writeRecording } from "./sidecar.js";
 
 const CLOCK = "mono";
 
@@ -122,7 +123,8 @@ async function recordClaimed(
     modules: watch.modules,
     command: null,
     settled: null,
-    openFiles: [],
+    openBefore: holdingFiles(),
+    openAfter: [],
     allProcessesSeen: false,
   };
   writeRecording(output, recording);
@@ -139,7 +141,7 @@ async function recordClaimed(
   } finally {
     clearInterval(watching);
   }
-  recording.openFiles = openFiles((file) => HOLDING_FILE.test(file));
+  recording.openAfter = holdingFiles();
   recording.allProcessesSeen = seesAllProcesses();
   mark(MARK.end);
   watch.look();
@@ -151,6 +153,10 @@ async function recordClaimed(
   await capture.stop();
   writeRecording(output, recording);
   return recording;
+}
+
+function holdingFiles(): OpenFile[] {
+  return openFiles((file) => HOLDING_FILE.test(file));
 }
 
 function chooseBuffer(): number {

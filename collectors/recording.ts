@@ -2,8 +2,7 @@
  * What a recording says of itself, kept in a file beside the trace (`trace.dat.ktally.json`): what was armed, what was
  * missed, what ran. Plain JSON; times are decimal strings of nanoseconds on the trace's clock.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import type { PlannedProbe, ProbePlan } from "./plan.js";
+import type { ProbePlan } from "./plan.js";
 import type { OpenFile } from "./processes.js";
 
 export interface Recording {
@@ -29,8 +28,10 @@ export interface Recording {
   modules: ModuleSeen[];
   command: CommandRun | null;
   settled: Settled | null;
-  /** Files that hold objects alive and that somebody had open when it ended. */
-  openFiles: OpenFile[];
+  /** Files that hold objects alive, by who had them open when it began. */
+  openBefore: OpenFile[];
+  /** The same when it ended. */
+  openAfter: OpenFile[];
   /** Whether every process could be looked at for them. */
   allProcessesSeen: boolean;
 }
@@ -47,6 +48,8 @@ export interface Unarmed {
 /** One look at a module of the plan. */
 export interface ModuleSeen {
   atNs: string;
+  /** The last look before, which still found the build before. */
+  beforeNs: string;
   name: string;
   /** `absent`: not loaded. `planned`: the build that the plan was made from. `other`: another one, its events are void. */
   build: "absent" | "planned" | "other";
@@ -74,34 +77,3 @@ export const MARK = {
   command: "ktally: command runs",
   end: "ktally: recording ends",
 } as const;
-
-/** The path of a trace's sidecar. */
-export function sidecarPath(trace: string): string {
-  return `${trace}.ktally.json`;
-}
-
-/** Writes the sidecar; whoever reads it meanwhile sees the old one or the new one. */
-export function writeRecording(trace: string, recording: Recording): void {
-  const path = sidecarPath(trace);
-  writeFileSync(`${path}.new`, `${JSON.stringify(recording, null, 1)}\n`);
-  renameSync(`${path}.new`, path);
-}
-
-/**
- * The sidecar of a trace; null where there is none. A packed trace has that of the plain one.
- * @throws SyntaxError when it is no recording of ours.
- */
-export function readRecording(trace: string): Recording | null {
-  const path = [trace, trace.replace(/\.(gz|xz|zst)$/, "")].map(sidecarPath).find(existsSync);
-  if (path === undefined) return null;
-  const recording = JSON.parse(readFileSync(path, "utf8")) as Partial<Recording> | null;
-  if (recording?.schema !== 1 || !Array.isArray(recording.plan?.probes)) {
-    throw new SyntaxError(`${path}: is no recording that this version of ktally knows`);
-  }
-  return recording as Recording;
-}
-
-/** The probe of an event; undefined for one that is not of the plan. */
-export function plannedProbes(plan: ProbePlan): ReadonlyMap<string, PlannedProbe> {
-  return new Map(plan.probes.map((probe) => [probe.event, probe]));
-}

@@ -10,6 +10,7 @@ import { version } from "../version.js";
 import { analyzeCommand } from "./analyze.js";
 import { balanceCommand } from "./balance.js";
 import { catalogCommand } from "./catalog.js";
+import { checkCommand } from "./check.js";
 import { diffCommand } from "./diff.js";
 import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";

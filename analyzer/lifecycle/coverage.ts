@@ -10,34 +10,11 @@ import { type AuditEvent, isAside, type Operation } from "../decode/operation.js
 import { waitsForReturn } from "../decode/values.js";
 import type { Gap, SourceFacts, SymbolTable } from "../import/trace-event.js";
 import type { KernelObject } from "./objects.js";
+import type { Reason, ReasonCode } from "./reason.js";
+import type { Recorded } from "./recorded.js";
 import { isTableEffect, type Observer, type World } from "./world.js";
 
-/** Why a class was not seen completely. A closed list. */
-export type ReasonCode =
-  | "by-holders"
-  | "damaged"
-  | "function-unknown"
-  | "inlined"
-  | "log-only"
-  | "lost-events"
-  | "no-effect-seen"
-  | "no-object"
-  | "no-values"
-  | "not-probed"
-  | "probe-never-fired"
-  | "result-unknown"
-  | "seen-in-stacks"
-  | "started-late"
-  | "unseen-change"
-  | "unseen-end"
-  | "unseen-unregister";
-
-export interface Reason {
-  code: ReasonCode;
-  text: string;
-  /** Event name of the probe that the reason is about; null for one that is about no single probe. */
-  probe: string | null;
-}
+export type { Reason } from "./reason.js";
 
 export type CoverageState = "complete" | "partial" | "blind" | "absent";
 
@@ -160,7 +137,9 @@ export interface CoverageInput {
   world: World;
   observed: CoverageObserver;
   sources: readonly SourceFacts[];
-  /** Classes to judge; null: all that are not absent. */
+  /** What ktally's own recordings among the sources say of themselves. */
+  recorded: readonly Recorded[];
+  /** Classes to judge; null: those of the recorder's plan, without one all that are not absent. */
   classes: readonly string[] | null;
 }
 
@@ -168,10 +147,12 @@ export interface CoverageInput {
 export function judgeCoverage(input: CoverageInput): Coverage[] {
   const uses = [...input.decoder.uses];
   const stackFunctions = functionsInStacks(input);
+  const planned = new Set(input.recorded.flatMap(({ classes }) => classes));
+  const wanted = input.classes ?? (planned.size > 0 ? [...planned] : null);
   return [...input.catalog.classes.values()].map((entry) => {
     const effects = input.observed.effects.get(entry.class) ?? 0;
     const state = effects > 0 ? seen(entry, input, uses) : unseen(entry, input, stackFunctions, uses);
-    const judged = input.classes ? input.classes.includes(entry.class) : state.state !== "absent";
+    const judged = wanted ? wanted.includes(entry.class) : state.state !== "absent";
     return { class: entry, effects, judged, ...state };
   });
 }
@@ -183,10 +164,12 @@ function unseen(
   uses: readonly ProbeUse[],
 ): { state: CoverageState; reasons: Reason[] } {
   const active = entry.loaded_by.find((name) => input.world.owners.changed.has(name));
-  if (active !== undefined) {
+  // Armed probes that stay silent show that nothing was done.
+  const plan = planReasons(entry, input);
+  if (active !== undefined && (plan === null || plan.length > 0)) {
     const text = `${active} was loaded or unloaded, which changes this class, and no event shows how`;
-    const reasons: Reason[] = [{ code: "no-effect-seen", text, probe: null }];
-    return { state: "blind", reasons: [...reasons, ...unknownFunctions(uses), ...neverFired(entry, input)] };
+    const reasons: Reason[] = [{ code: "no-effect-seen", text, probe: null }, ...(plan ?? neverFired(entry, input))];
+    return { state: "blind", reasons: [...reasons, ...unknownFunctions(uses)] };
   }
   const functions = [...Object.keys(entry.functions), ...Object.keys(entry.sites)];
   const inStack = functions.find((name) => stackFunctions.has(name));
@@ -202,10 +185,24 @@ function seen(
 ): { state: CoverageState; reasons: Reason[] } {
   const reasons = lossReasons(input.world.gaps, input.sources);
   reasons.push(...input.observed.reasons(entry));
-  if (entry.counter) reasons.push(...counterReasons(entry, input, uses));
+  const plan = planReasons(entry, input);
+  const byHolders = plan !== null && input.recorded.some((one) => one.covers(entry) === "holders");
+  if (entry.counter && !byHolders) reasons.push(...counterReasons(entry, input, uses));
   // Where the counter itself was read from first to last, a probe more would show nothing new.
-  if (!entry.counter || reasons.length > 0) reasons.push(...probeReasons(entry, input, uses));
-  return { state: reasons.length === 0 ? "complete" : "partial", reasons: distinct(reasons) };
+  if (!entry.counter || byHolders || reasons.length > 0) reasons.push(...(plan ?? probeReasons(entry, input, uses)));
+  const state = reasons.length === 0 ? "complete" : "partial";
+  if (byHolders) {
+    // Open and close of every holder is a complete view, and another one than the counter's.
+    const text = `told by the files that hold a ${entry.title}: this kernel lets nobody see its counter's every change`;
+    reasons.push({ code: "by-holders", text, probe: null });
+  }
+  return { state, reasons: distinct(reasons) };
+}
+
+/** What the plan's probes do not show; null where no plan is about the class. */
+function planReasons(entry: ClassEntry, input: CoverageInput): Reason[] | null {
+  const told = input.recorded.map((one) => one.reasons(entry)).filter((reasons) => reasons !== null);
+  return told.length === 0 ? null : told.flat();
 }
 
 function distinct(reasons: readonly Reason[]): Reason[] {

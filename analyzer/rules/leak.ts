@@ -22,7 +22,9 @@ How ktally knows: an end was seen that should have freed the object. The counter
 followed, while the destruction of others was recorded before and after. The module whose code it runs was unloaded.
 Every file that holds a reference was closed, and the last put left some. Everything that it could belong to is gone.
 The first two are derived where values and destructions were recorded completely, else suspected; that files or
-parents are gone is a suspicion, since a foreign recording does not say which of them it would have shown.
+parents are gone is a suspicion, since a foreign recording does not say which of them it would have shown; ktally's own
+does. After ktally check, a command whose processes are all gone, and no file of theirs is open anywhere, must have left
+nothing behind.
 
 Not accused: an object that is alive when the trace ends. It is listed under objects.
 
@@ -94,6 +96,7 @@ class Leak implements RuleWatch {
       if (object.state === "alive" && object.class.parent !== undefined) tell(object, this.#afterParents(object));
       if (!isCounted(object)) continue;
       tell(object, this.#afterZero(object));
+      if (object.state === "alive") tell(object, this.#afterCommand(object));
       if (object.state === "alive") tell(object, this.#afterLastClose(object));
     }
     return findings;
@@ -152,7 +155,10 @@ class Leak implements RuleWatch {
       const text = "the counter's values are not all recorded, so that other references may be held";
       loweredBy.push({ code: "no-values", text, probe: lastPut.event.probe.name });
     }
-    loweredBy.push(HOLDERS_UNPLANNED);
+    const from = object.first.event.time;
+    if (!this.#context.recorded.some((one) => one.seesHolders(entry, from, this.#context.end()))) {
+      loweredBy.push(HOLDERS_UNPLANNED);
+    }
     const left = trusted ? `the last put left ${read.value + lastPut.delta}` : "it was not destroyed";
     const evidence = storyOf(object, object.last, "the last that was seen of it");
     const finding = counterFinding("leak", "leak", object, lastPut, judgementOf(loweredBy), evidence);
@@ -208,7 +214,8 @@ class Leak implements RuleWatch {
     const { decoder } = this.#context;
     const symbols = this.#context.symbols(object.created.event.source);
     const recorded = recordsCalls(decoder, symbols, object.class, "destroy");
-    if (recorded === "none") return null;
+    const isArmed = this.#context.recorded.some((one) => one.covers(object.class) !== null);
+    if (recorded === "none" && !isArmed) return null;
     const last = object.parent ? object.parent.destroyed : this.#lastDestroyed(parent);
     if (!last || last.event.time < object.created.event.time) return null;
     const gone = last.returned ?? last.event;
@@ -220,7 +227,10 @@ class Leak implements RuleWatch {
       before: gone,
     } as const;
     const { loweredBy } = judgeAbsence(this.#context, absence);
-    if (recorded !== "all") loweredBy.push(RELEASE_UNPLANNED);
+    const planned = this.#context.recorded.some((one) =>
+      one.sees(object.class, ["destroy"], absence.after.time, this.#context.end()),
+    );
+    if (recorded !== "all" && !planned) loweredBy.push(RELEASE_UNPLANNED);
     const evidence = storyOf(object, object.last, "created, and never released");
     evidence.push({
       event: last.event,
@@ -233,6 +243,45 @@ class Leak implements RuleWatch {
     finding.explanation = `It was created, and neither released nor destroyed, while ${whose} ${parent.title} was destroyed.`;
     finding.expected = `${functionsWith(object.class, "destroy").join(" or ")} before the ${parent.title} is gone`;
     finding.sure = "the release of others was recorded before and after";
+    return finding;
+  }
+
+  /** The recorded command is gone with all its processes and files, and what one of them made is still there. */
+  #afterCommand(object: KernelObject): Finding | null {
+    const { class: entry, first, last } = object;
+    const recorded = this.#context.recorded.find(({ tree }) => tree?.has(first.event.tid) === true);
+    const gone = recorded?.tree?.gone ?? null;
+    if (!recorded || gone === null || entry.files === undefined || !beganInTrace(object)) return null;
+    if (!this.#showsEnds(object) || first.event.time > gone) return null;
+    const range = object.ledger?.range() ?? null;
+    const unused = entry.counter?.unused ?? 0;
+    if (range !== null && range.greatest <= unused) return null;
+    const end = this.#context.end();
+    const loweredBy = lossesBetween(this.#context, first.event.time, end);
+    const files = recorded.filesLeft(entry);
+    const [holder] = files ?? [];
+    if (holder) {
+      const text = `${holder.comm} (${holder.pid}) has ${holder.file} open, which may be a file of it handed over`;
+      loweredBy.push({ code: "by-holders", text, probe: null });
+    } else if (files === null) {
+      const text = "whether a process outside of this pid namespace has a file of it open is not known";
+      loweredBy.push({ code: "by-holders", text, probe: null });
+    }
+    if (!recorded.isSettled) {
+      const text = "the recording ended before it was quiet: it may have been released later";
+      loweredBy.push({ code: "unseen-end", text, probe: null });
+    }
+    if (!recorded.sees(entry, ["destroy"], first.event.time, end)) {
+      loweredBy.push({ code: "not-probed", text: "its destruction may not have been recorded", probe: null });
+    }
+    const culprit = object.history.findLast(({ effect }) => effect === "get") ?? object.created ?? first;
+    const evidence = storyOf(object, last, "the last that was seen of it; then the command was gone");
+    const finding = counterFinding("leak", "leak", object, culprit, judgementOf(loweredBy), evidence);
+    const count = range === null ? "" : `: its counter is ${range.least}`;
+    finding.title = `${finding.object.label} outlived the command that made it`;
+    finding.explanation = `All processes of the command are gone, no file of it is open, and it is still there${count}.`;
+    finding.expected = `${functionsWith(entry, "destroy")[0] ?? "its release"} once the last file is closed`;
+    finding.sure = "its destruction would have been recorded, and nothing was lost";
     return finding;
   }
 

@@ -2,6 +2,7 @@
 import type { Decoder } from "../decode/decoder.js";
 import type { AuditEvent } from "../decode/operation.js";
 import type { Gap, SymbolTable } from "../import/trace-event.js";
+import type { Recorded } from "../lifecycle/recorded.js";
 import type { Observer, World } from "../lifecycle/world.js";
 import type { Finding, RuleId } from "./finding.js";
 
@@ -27,6 +28,8 @@ export interface RuleContext {
   lastOf(tid: number): AuditEvent | null;
   /** Time of the last record of the audit; call when it is over. */
   end(): bigint;
+  /** What ktally's own recordings among the sources say of themselves. */
+  recorded: readonly Recorded[];
 }
 
 /** A rule at work. It listens while the trace is read, and judges once it is over. */

@@ -6,7 +6,7 @@ import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { judgeAbsence, judgementOf, PROVEN } from "./verdict.js";
+import { isPlanned, judgeAbsence, judgementOf, PROVEN } from "./verdict.js";
 
 export const staleOps: Rule = {
   meta: {
@@ -118,7 +118,8 @@ class StaleOps implements RuleWatch {
     const judgement = judgeAbsence(this.#context, absence);
     // Without any sign of a probe on the unregister its silence tells nothing at all.
     const uses = [...this.#context.decoder.uses];
-    const hasProbe = uses.some((use) => showsEffect(use, entry.class, ["unregister"]));
+    const hasProbe =
+      isPlanned(this.#context, absence) || uses.some((use) => showsEffect(use, entry.class, ["unregister"]));
     const [armed] = this.#context.neverFired(functionsWith(entry.class, "unregister"));
     if (!hasProbe && armed === undefined) return null;
     if (entry.doubtedBy) {

@@ -29,12 +29,18 @@ export interface Absence {
 /** Judges an absence: derived at best. */
 export function judgeAbsence(context: RuleContext, absence: Absence): Judgement {
   const loweredBy = lossesBetween(context, absence.after.time, absence.before.time);
-  if (!workedAround(context.decoder, absence.class, [absence.effect], absence.after, absence.before)) {
+  const { class: entry, effect, after, before } = absence;
+  if (!isPlanned(context, absence) && !workedAround(context.decoder, entry, [effect], after, before)) {
     const names = functionsWith(absence.class, absence.effect).join(", ");
     const text = `a call of ${names} may not have been recorded: no probe on it was seen to work before and after`;
     loweredBy.push({ code: "not-probed", text, probe: null });
   }
   return judgementOf(loweredBy);
+}
+
+/** Whether ktally's own plan says that the call would have been recorded, though none ever was. */
+export function isPlanned(context: RuleContext, { class: entry, effect, after, before }: Absence): boolean {
+  return context.recorded.some((one) => one.sees(entry, [effect], after.time, before.time));
 }
 
 /** Derived, unless something could explain the matter away. */

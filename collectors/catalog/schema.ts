@@ -146,6 +146,11 @@ export const classSchema = z.strictObject({
   /** Argument names by which recordings call the object. */
   names: z.array(identifier).optional(),
   parent: z.string().optional(),
+  /**
+   * Files that alone keep such an object alive, by how the names begin that /proc/PID/fd shows: when nobody has one
+   * open, it is over.
+   */
+  files: z.array(z.string()).optional(),
   counter: z
     .strictObject({
       /** BTF path in `struct`; a list is tried in order. */

@@ -30,12 +30,14 @@ export class Watch {
   #last = new Map<string, ProbeCount>();
   readonly #before = new Map<string, ProbeCount>();
   #lastTime: bigint;
+  #lastModuleLook: bigint;
 
   constructor(tracefs: Tracefs, options: WatchOptions) {
     this.#tracefs = tracefs;
     this.#options = options;
     this.#probes = new Map(options.plan.probes.map((probe) => [probe.event, probe]));
     this.#lastTime = options.now();
+    this.#lastModuleLook = this.#lastTime;
   }
 
   /** One look; several in a second are fine. */
@@ -99,11 +101,14 @@ export class Watch {
   }
 
   #lookAtModules(): void {
+    const now = this.#options.now();
+    const before = this.#lastModuleLook;
+    this.#lastModuleLook = now;
     for (const [name, planned] of Object.entries(this.#options.plan.modules)) {
       const loaded = this.#options.buildOf(name);
       const build = loaded === null ? "absent" : isSameBuild(loaded, planned) ? "planned" : "other";
       if (this.modules.findLast((seen) => seen.name === name)?.build === build) continue;
-      this.modules.push({ atNs: String(this.#options.now()), name, build });
+      this.modules.push({ atNs: String(now), beforeNs: String(before), name, build });
       if (build === "other") this.#leaveAlone(name);
     }
   }

@@ -33,6 +33,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .showHelpAfterError("(ktally --help lists the commands)");
   for (const command of [
     analyzeCommand,
+    checkCommand,
     recordCommand,
     tuiCommand,
     diffCommand,

@@ -17,13 +17,13 @@ test.each([
   [[join(folder, "text")], 126, [`${join(folder, "text")}: cannot be run (EACCES)`]],
 ])("%j has status %d, as in a shell", async (argv, status, messages) => {
   const said: string[] = [];
-  const command = startCommand(argv, (message) => said.push(message));
+  const command = startCommand(argv, { stdout: "inherit", say: (message) => said.push(message) });
   expect(await command.ended).toBe(status);
   expect(said).toEqual(messages);
 });
 
 test("signals are handed on", async () => {
-  const command = startCommand(["sleep", "1000"], () => {});
+  const command = startCommand(["sleep", "1000"], { stdout: "inherit", say: () => {} });
   command.signal("SIGINT");
   expect(await command.ended).toBe(130);
 });

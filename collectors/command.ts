@@ -15,13 +15,16 @@ export interface RunningCommand {
   signal(signal: NodeJS.Signals): void;
 }
 
-/** Starts a command on this process's own standard input and outputs. */
-export function startCommand(argv: readonly string[], onFailure: (message: string) => void): RunningCommand {
+/** Starts a command on this process's own standard input and outputs; `say` is told why it cannot be. */
+export function startCommand(
+  argv: readonly string[],
+  { stdout, say }: { stdout: "inherit" | number; say: (message: string) => void },
+): RunningCommand {
   const [program = "", ...args] = argv;
-  const child: ChildProcess = spawn(program, args, { stdio: "inherit" });
+  const child: ChildProcess = spawn(program, args, { stdio: ["inherit", stdout, "inherit"] });
   const ended = new Promise<number>((resolve) => {
     child.on("error", (error: NodeJS.ErrnoException) => {
-      onFailure(`${program}: ${error.code === "ENOENT" ? "command not found" : `cannot be run (${error.code})`}`);
+      say(`${program}: ${error.code === "ENOENT" ? "command not found" : `cannot be run (${error.code})`}`);
       resolve(error.code === "ENOENT" ? NOT_FOUND : NOT_EXECUTABLE);
     });
     child.on("exit", (code, signal) =>

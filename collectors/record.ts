@@ -2,11 +2,18 @@
  * The life of a recording, in steps: claim, arm, enable, run, settle, stop, collect, disarm. From claim on a reaper
  * stands by that disarms whatever happens; it is also what disarms in the end, so that undoing has one way only.
  */
-import { writeSync } from "node:fs";
+import { openSync, writeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startCommand } from "./command.js";
-import { type Capture, type CapturedEvent, findTraceCmd, TraceCmdCapture, TracePipeCapture } from "./ftrace/capture.js";
+import {
+  type Capture,
+  type CapturedEvent,
+  findTraceCmd,
+  type Sink,
+  TraceCmdCapture,
+  TracePipeCapture,
+} from "./ftrace/capture.js";
 import { claimInstance } from "./ftrace/claim.js";
 import { GROUP, renderKprobeEvent } from "./ftrace/kprobe-events.js";
 import { ReaperProcess } from "./ftrace/reaper-process.js";
@@ -48,7 +55,8 @@ export interface RecordOptions {
   plan: ProbePlan;
   /** ktally's version, for the sidecar. */
   version: string;
-  output: string;
+  /** The trace; null where nothing is kept, only streamed. */
+  output: string | null;
   /** null: until the user stops it. */
   command: readonly string[] | null;
   /** Ring buffer per CPU in KiB; null: chosen by the number of CPUs. */
@@ -57,6 +65,12 @@ export interface RecordOptions {
   limit: number;
   /** Use trace-cmd where it is installed. */
   mayUseTraceCmd: boolean;
+  /** Gets every line of the trace as it is recorded, too; trace-cmd is not used then. */
+  stream: Sink | null;
+  /** Arm hot probes, too. */
+  hot: boolean;
+  /** Ends the recording as Ctrl-C does. */
+  signal?: AbortSignal;
   /** Told what the user should know, in sentences. */
   say(message: string): void;
 }
@@ -69,7 +83,7 @@ export interface RecordOptions {
 export async function record(options: RecordOptions): Promise<Recording> {
   const tracefs = findTracefs();
   const reaper = await ReaperProcess.start(tracefs.root);
-  const interrupts = new Interrupts();
+  const interrupts = new Interrupts(options.signal);
   let marker: number | null = null;
   try {
     marker = await claimInstance(tracefs);
@@ -102,9 +116,10 @@ async function recordClaimed(
 
   tracefs.prepare({ bufferKb: options.bufferKb ?? chooseBuffer(), clock: CLOCK });
   const bufferKb = tracefs.bufferKb();
-  const armed = arm(tracefs, plan);
+  const armed = arm(tracefs, plan, options.hot);
   const capture = makeCapture(tracefs, reaper, bufferKb, options);
-  await capture.start([...armed.events, ...PROCESS_EVENTS]);
+  const isArmed = (event: string) => armed.events.some((other) => other.event === event);
+  await capture.start([...armed.events, ...PROCESS_EVENTS.filter(({ event }) => !isArmed(event))]);
 
   const watch = new Watch(tracefs, { plan, limit: options.limit, now, buildOf: loadedBuild, mark });
   watch.look();
@@ -127,14 +142,14 @@ async function recordClaimed(
     openAfter: [],
     allProcessesSeen: false,
   };
-  writeRecording(output, recording);
+  if (output !== null) writeRecording(output, recording);
   mark(MARK.begin);
   const watching = setInterval(() => watch.look(), WATCH_MS);
   try {
     if (command === null) {
       await interrupts.first;
     } else {
-      recording.command = await runCommand(command, interrupts, mark, say);
+      recording.command = await runCommand(command, interrupts, mark, options);
       interrupts.forget();
       recording.settled = await settle(watch, interrupts);
     }
@@ -147,11 +162,17 @@ async function recordClaimed(
   watch.look();
   recording.unarmed = [...armed.refused, ...watch.unarmed];
   recording.counts = watch.counts();
-  recording.endedNs = String(now());
   tracefs.setRecording(false);
+  // Not earlier: it covers the last event.
+  recording.endedNs = String(now());
   recording.losses = tracefs.losses().filter(({ overrun, dropped }) => overrun + dropped > 0);
-  await capture.stop();
-  writeRecording(output, recording);
+  const problem = await capture.stop();
+  if (problem !== null) {
+    // Nobody knows what is missing.
+    recording.endedNs = null;
+    say(problem);
+  }
+  if (output !== null) writeRecording(output, recording);
   return recording;
 }
 
@@ -165,16 +186,19 @@ function chooseBuffer(): number {
 }
 
 /** Defines the plan's probes; what the kernel refuses is left out and told. */
-function arm(tracefs: Tracefs, plan: ProbePlan): { events: CapturedEvent[]; refused: Unarmed[] } {
+function arm(tracefs: Tracefs, plan: ProbePlan, hot: boolean): { events: CapturedEvent[]; refused: Unarmed[] } {
   const events: CapturedEvent[] = [];
   const refused: Unarmed[] = [];
   for (const probe of plan.probes) {
+    if (probe.rate === "hot" && !hot) {
+      refused.push({ event: probe.event, why: "hot", text: "not armed for its rate; --hot arms it", atNs: null });
+      continue;
+    }
     if (probe.kind === "tracepoint") {
       const system = probe.module ?? "";
-      if (tracefs.hasTracepoint(system, probe.symbol)) {
-        events.push({ system, event: probe.symbol, filter: probe.filter });
-      } else
-        refused.push({ event: probe.event, why: "refused", text: "this kernel has no such tracepoint", atNs: null });
+      const isThere = tracefs.hasTracepoint(system, probe.symbol);
+      if (isThere) events.push({ system, event: probe.symbol, filter: probe.filter });
+      else refused.push({ event: probe.event, why: "refused", text: "this kernel has no such tracepoint", atNs: null });
       continue;
     }
     const why = tracefs.define(renderKprobeEvent(probe));
@@ -189,21 +213,29 @@ function arm(tracefs: Tracefs, plan: ProbePlan): { events: CapturedEvent[]; refu
 }
 
 function makeCapture(tracefs: Tracefs, reaper: ReaperProcess, bufferKb: number, options: RecordOptions): Capture {
+  const { output, stream } = options;
   const program = options.mayUseTraceCmd ? findTraceCmd() : null;
-  const { output } = options;
-  if (program === null) return new TracePipeCapture(tracefs, { output });
-  return new TraceCmdCapture(program, tracefs, { output, clock: CLOCK, bufferKb, onChild: (pid) => reaper.watch(pid) });
+  if (program !== null && output !== null && stream === null) {
+    const onChild = (pid: number) => reaper.watch(pid);
+    return new TraceCmdCapture(program, tracefs, { output, clock: CLOCK, bufferKb, onChild });
+  }
+  const file = output === null ? null : openSync(output, "w");
+  return new TracePipeCapture(tracefs, async (chunk) => {
+    if (file !== null) writeSync(file, chunk);
+    await stream?.(chunk);
+  });
 }
 
 async function runCommand(
   argv: readonly string[],
   interrupts: Interrupts,
   mark: (text: string) => void,
-  say: (message: string) => void,
+  { stream, say }: RecordOptions,
 ): Promise<CommandRun> {
   const startedNs = String(process.hrtime.bigint());
   mark(MARK.command);
-  const command = startCommand(argv, say);
+  // The trace has standard output for itself.
+  const command = startCommand(argv, { stdout: stream === null ? "inherit" : process.stderr.fd, say });
   interrupts.handOn((signal) => command.signal(signal));
   const status = await command.ended;
   return { argv: [...argv], pid: command.pid, startedNs, endedNs: String(process.hrtime.bigint()), status };
@@ -241,8 +273,9 @@ class Interrupts {
     this.#resolve();
   };
 
-  constructor() {
+  constructor(signal: AbortSignal | undefined) {
     this.forget();
+    signal?.addEventListener("abort", () => this.#listener("SIGTERM"));
     for (const signal of SIGNALS) process.on(signal, this.#listener);
   }
 

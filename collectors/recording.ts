@@ -38,8 +38,8 @@ export interface Recording {
 
 export interface Unarmed {
   event: string;
-  /** `refused`: never armed. `guard`: switched off for its rate. */
-  why: "refused" | "guard";
+  /** `refused`: the kernel took it not. `hot`: left out for its rate. `guard`: switched off for its rate. */
+  why: "refused" | "hot" | "guard";
   text: string;
   /** When it was switched off; null when it never worked. */
   atNs: string | null;

@@ -40,7 +40,7 @@ const schema = z.looseObject({
   unarmed: z.array(
     z.looseObject({
       event: z.string(),
-      why: z.enum(["refused", "guard"]),
+      why: z.enum(["refused", "hot", "guard"]),
       text: z.string(),
       atNs: nanoseconds.nullable(),
     }),

@@ -13,14 +13,7 @@ export async function writeResult(result: string | Iterable<string>, file: strin
     for (const chunk of chunks) if (!(await writeOut(chunk))) return;
     return;
   }
-  let fd: number;
-  try {
-    fd = openSync(file, "w");
-  } catch (error) {
-    throw new WrongUse(
-      `${harmless(file)}: cannot be written (${(error as NodeJS.ErrnoException).code}); name another file`,
-    );
-  }
+  const fd = openToWrite(file);
   try {
     for (const chunk of chunks) writeSync(fd, chunk);
   } finally {
@@ -28,8 +21,22 @@ export async function writeResult(result: string | Iterable<string>, file: strin
   }
 }
 
-/** False when nobody reads any more. */
-function writeOut(text: string): Promise<boolean> {
+/**
+ * Opens a file of the user's choice, anew.
+ * @throws WrongUse when that cannot be.
+ */
+export function openToWrite(file: string): number {
+  try {
+    return openSync(file, "w");
+  } catch (error) {
+    throw new WrongUse(
+      `${harmless(file)}: cannot be written (${(error as NodeJS.ErrnoException).code}); name another file`,
+    );
+  }
+}
+
+/** Writes to standard output; false when nobody reads it any more. */
+export function writeOut(text: string | Buffer): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
       if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") resolve(false);

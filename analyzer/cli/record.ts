@@ -1,13 +1,15 @@
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { findTraceCmd } from "../../collectors/ftrace/capture.js";
 import { cleanRemains } from "../../collectors/ftrace/claim.js";
 import { findTracefs } from "../../collectors/ftrace/tracefs.js";
 import type { ProbePlan } from "../../collectors/plan.js";
-import { record } from "../../collectors/record.js";
+import { type RecordOptions, record } from "../../collectors/record.js";
 import type { Recording } from "../../collectors/recording.js";
+import { EXIT } from "../exit-code.js";
 import { harmless } from "../report/harmless.js";
 import { version } from "../version.js";
+import { openToWrite, writeOut } from "./output.js";
 import { WrongUse } from "./wrong-use.js";
 
 export interface RecordingOptions {
@@ -15,11 +17,13 @@ export interface RecordingOptions {
   buffer?: number;
   limit: number;
   traceCmd: boolean;
+  hot?: boolean;
 }
 
 interface Options extends RecordingOptions {
   output?: string;
   clean?: boolean;
+  stream?: boolean;
 }
 
 export function recordCommand(state: { exit: number }): Command {
@@ -27,6 +31,7 @@ export function recordCommand(state: { exit: number }): Command {
     .description("record the lifecycles of this host's KVM and VFIO objects until the command ends, or Ctrl-C")
     .argument("[command...]", "command to run while recording; put it after --")
     .option("-o, --output <file>", "the trace; a sidecar goes beside it (default: ktally.dat, or ktally.txt)")
+    .option("--stream", "print the trace on standard output as it is recorded; kept only where --output names a file")
     .option("--clean", "only remove what a recording left in the kernel that was killed together with its reaper");
   return addRecordingOptions(command)
     .addHelpText("after", EXIT_CODES)
@@ -45,6 +50,7 @@ export function addRecordingOptions(command: Command): Command {
     .option("--plan <file>", "probe plan to arm, as JSON (ktally probes --format json)")
     .option("--buffer <KiB>", "ring buffer per CPU (default: by the number of CPUs)", positive)
     .option("--limit <rate>", "hits per second above which the hottest probes are switched off", positive, 20_000)
+    .option("--hot", "arm hot probes, too")
     .option("--no-trace-cmd", "read trace_pipe, even though trace-cmd is installed")
     .passThroughOptions();
 }
@@ -62,10 +68,32 @@ async function clean(): Promise<number> {
 }
 
 async function runRecord(argv: readonly string[], options: Options): Promise<number> {
+  const command = argv.length > 0 ? argv : null;
+  const recording =
+    options.stream === true ? await streamRecording(command, options) : await keepRecording(command, options);
+  return recording.command?.status ?? EXIT.clean;
+}
+
+async function keepRecording(command: readonly string[] | null, options: Options): Promise<Recording> {
   const output = options.output ?? defaultOutput(options);
-  const recording = await makeRecording(output, argv.length > 0 ? argv : null, options);
+  const recording = await makeRecording(output, command, options);
   say(`${output}: ${describe(recording)}; ktally analyze ${output} judges it`);
-  return recording.command?.status ?? 0;
+  return recording;
+}
+
+/** Ends when nobody reads it any more. */
+async function streamRecording(command: readonly string[] | null, options: Options): Promise<Recording> {
+  const unread = new AbortController();
+  const sink = async (chunk: Buffer) => {
+    if (!unread.signal.aborted && !(await writeOut(chunk))) unread.abort();
+  };
+  const recording = await record({
+    ...recordOptions(options.output ?? null, command, options),
+    stream: sink,
+    signal: unread.signal,
+  });
+  say(describe(recording));
+  return recording;
 }
 
 /** Where a recording goes that nobody gave a name. */
@@ -79,17 +107,28 @@ export function makeRecording(
   command: readonly string[] | null,
   options: RecordingOptions,
 ): Promise<Recording> {
-  const plan = readPlan(options.plan);
-  return record({
-    plan,
+  return record(recordOptions(output, command, options));
+}
+
+function recordOptions(
+  output: string | null,
+  command: readonly string[] | null,
+  options: RecordingOptions,
+): RecordOptions {
+  // Better now than when everything is armed.
+  if (output !== null) closeSync(openToWrite(output));
+  return {
+    plan: readPlan(options.plan),
     version: version(),
     output,
     command,
     bufferKb: options.buffer ?? null,
     limit: options.limit,
     mayUseTraceCmd: options.traceCmd,
+    stream: null,
+    hot: options.hot ?? false,
     say,
-  });
+  };
 }
 
 function readPlan(path: string | undefined): ProbePlan {

@@ -1,6 +1,6 @@
 /** Gets the events out of the kernel and into a file: through trace-cmd where there is one, else from trace_pipe. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, closeSync, constants, openSync, read, writeSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, read } from "node:fs";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -9,6 +9,7 @@ import { GROUP } from "./kprobe-events.js";
 import type { Tracefs } from "./tracefs.js";
 
 const POLL_MS = 20;
+const READ_BYTES = 64 << 10;
 
 /** An event to enable, with its filter. */
 export interface CapturedEvent {
@@ -19,11 +20,17 @@ export interface CapturedEvent {
 
 export interface Capture {
   readonly backend: "trace-cmd" | "trace_pipe";
-  /** Enables the events; when it returns, everything is recorded. */
+  /**
+   * Enables the events; when it returns, everything is recorded.
+   * @throws Refusal when that cannot be.
+   */
   start(events: readonly CapturedEvent[]): Promise<void>;
-  /** Stops recording; when it returns, the file is complete. */
-  stop(): Promise<void>;
+  /** Stops recording; when it returns, the trace is complete, or it says why not. */
+  stop(): Promise<string | null>;
 }
+
+/** Takes the lines of trace_pipe. While it is slow nothing is read: the kernel counts what it cannot keep. */
+export type Sink = (chunk: Buffer) => void | Promise<void>;
 
 export interface CaptureOptions {
   output: string;
@@ -90,11 +97,11 @@ export class TraceCmdCapture implements Capture {
     }
   }
 
-  async stop(): Promise<void> {
+  async stop(): Promise<string | null> {
     this.tracefs.setRecording(false);
     this.#child?.kill("SIGINT");
     const status = await this.#ended;
-    if (status !== 0) throw new Refusal(`trace-cmd did not finish the trace: ${this.#lastWord()}`);
+    return status === 0 ? null : `trace-cmd did not finish the trace: ${this.#lastWord()}`;
   }
 
   #lastWord(): string {
@@ -111,18 +118,12 @@ export class TracePipeCapture implements Capture {
 
   constructor(
     private readonly tracefs: Tracefs,
-    private readonly options: Pick<CaptureOptions, "output">,
+    private readonly sink: Sink,
   ) {}
 
   async start(events: readonly CapturedEvent[]): Promise<void> {
-    const output = openSync(this.options.output, "w");
-    // What the kernel prints at the head of `trace`: the file says what it is though nothing was recorded.
-    writeSync(output, "# tracer: nop\n#\n");
     const pipe = openSync(this.tracefs.pipe, constants.O_RDONLY | constants.O_NONBLOCK);
-    this.#reading = this.#read(pipe, output).finally(() => {
-      closeSync(pipe);
-      closeSync(output);
-    });
+    this.#reading = this.#read(pipe).finally(() => closeSync(pipe));
     // Its failure is told by stop().
     this.#reading.catch(() => {});
     for (const { system, event, filter } of events) {
@@ -133,30 +134,36 @@ export class TracePipeCapture implements Capture {
     this.tracefs.setRecording(true);
   }
 
-  async stop(): Promise<void> {
+  async stop(): Promise<string | null> {
     this.tracefs.setRecording(false);
     this.#isStopping = true;
-    await this.#reading;
+    return this.#reading.then(
+      () => null,
+      (error: Error) => `the trace could not be written: ${error.message}`,
+    );
   }
 
-  async #read(pipe: number, output: number): Promise<void> {
-    const buffer = Buffer.allocUnsafe(64 << 10);
+  async #read(pipe: number): Promise<void> {
+    // What the kernel prints at the head of `trace`: it says what it is though nothing was recorded.
+    await this.sink(Buffer.from("# tracer: nop\n#\n"));
     for (;;) {
       const isLast = this.#isStopping;
-      const length = await this.#some(pipe, buffer);
-      if (length > 0) writeSync(output, buffer, 0, length);
+      const chunk = await readSome(pipe);
+      if (chunk !== null) await this.sink(chunk);
       else if (isLast) return;
       else await sleep(POLL_MS);
     }
   }
+}
 
-  /** Bytes read; 0 when there are none yet. */
-  async #some(pipe: number, buffer: Buffer): Promise<number> {
-    try {
-      return (await readFrom(pipe, buffer, 0, buffer.length, null)).bytesRead;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
-      throw error;
-    }
+/** What is there now, at most a buffer full; null when that is nothing. */
+async function readSome(fd: number): Promise<Buffer | null> {
+  const buffer = Buffer.allocUnsafe(READ_BYTES);
+  try {
+    const { bytesRead } = await readFrom(fd, buffer, 0, buffer.length, null);
+    return bytesRead === 0 ? null : buffer.subarray(0, bytesRead);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EAGAIN") return null;
+    throw error;
   }
 }

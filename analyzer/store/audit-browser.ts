@@ -3,7 +3,7 @@
  * `AuditView`, which reads whole lists.
  */
 import type { Database, Statement } from "better-sqlite3";
-import { AuditView } from "./audit-view.js";
+import { AuditView, type ObjectView } from "./audit-view.js";
 import { big, number, numberOrNull, type Row, text, textOrNull, unsigned } from "./cells.js";
 
 /** A finding without its story. */
@@ -24,6 +24,92 @@ export interface FindingHead {
   culprit: string;
   /** Of its first event; null when it has none. */
   time_ns: bigint | null;
+}
+
+export interface ObjectHead extends ObjectView {
+  /** Every value read fits the operations seen. */
+  exact: boolean;
+}
+
+/** One operation on an object. */
+export interface OperationRow {
+  event: number;
+  time_ns: bigint;
+  cpu: number;
+  tid: number;
+  comm: string;
+  function: string;
+  /** An instruction inside the function. */
+  isSite: boolean;
+  effect: string;
+  delta: number;
+  /** Counter before the operation, where it was read. */
+  refs: number | null;
+  outcome: string;
+  result: number | null;
+  stack: number | null;
+}
+
+export interface CounterRow {
+  time_ns: bigint;
+  /** 0 for an operation that was refused. */
+  delta: number;
+  refs: number | null;
+}
+
+export interface LossRow {
+  code: string;
+  /** null: any. */
+  cpu: number | null;
+  from_ns: bigint | null;
+  to_ns: bigint | null;
+  /** null: nobody counted. */
+  lost: number | null;
+}
+
+/** What a finding says of one event. */
+export interface NoteRow {
+  event: number;
+  time_ns: bigint;
+  note: string;
+  finding: number;
+  rule: string;
+  isCulprit: boolean;
+}
+
+export interface ClassCount {
+  class: string;
+  count: number;
+}
+
+export interface LifeRow extends ObjectHead {
+  /** Its creation, or the first operation that was seen. */
+  from_ns: bigint;
+  /** Its destruction, or the last operation that was seen. */
+  to_ns: bigint;
+}
+
+export interface CpuRow {
+  cpu: number;
+  first_ns: bigint;
+  last_ns: bigint;
+}
+
+export interface RegistrationRow {
+  id: number;
+  class: string;
+  /** Signed, as SQLite holds it. */
+  key: bigint;
+  generation: number;
+  ops: bigint | null;
+  /** `kvm_amd #2` */
+  owner: string | null;
+  registered_ns: bigint;
+  unregistered_ns: bigint | null;
+  end: string | null;
+  isOrphaned: boolean;
+  owner_began_ns: bigint | null;
+  owner_ended_ns: bigint | null;
 }
 
 export class AuditBrowser {
@@ -62,6 +148,292 @@ export class AuditBrowser {
     }));
   }
 
+  /** One object; null when there is none of this number. */
+  object(id: number): ObjectHead | null {
+    const row = this.#get("SELECT * FROM objects WHERE id = ?", id);
+    return row ? objectHead(row) : null;
+  }
+
+  /** The object that a finding is about; null for an entry of a table, which has no life of its own. */
+  objectOf({ class: name, address, label, generation }: FindingHead): ObjectHead | null {
+    const row =
+      address === null
+        ? this.#get(
+            "SELECT * FROM objects WHERE class = ? AND address IS NULL AND label = ? AND generation = ?",
+            name,
+            label,
+            generation,
+          )
+        : this.#get(
+            "SELECT * FROM objects WHERE class = ? AND address = ? AND generation = ?",
+            name,
+            BigInt.asIntN(64, address),
+            generation,
+          );
+    return row ? objectHead(row) : null;
+  }
+
+  /** The event that a finding blames, or else its last one. */
+  eventOf(finding: number): number | null {
+    const row = this.#get(
+      `SELECT coalesce(f.culprit_event, (SELECT event FROM evidence WHERE finding = f.id ORDER BY seq DESC LIMIT 1)) AS event
+       FROM findings f WHERE f.id = ?`,
+      finding,
+    );
+    return numberOrNull(row?.event);
+  }
+
+  operationCount(object: number): number {
+    return number(this.#get("SELECT count(*) AS n FROM ledger WHERE object = ?", object)?.n);
+  }
+
+  /** Operations on an object in order. */
+  operations(object: number, offset: number, limit: number): OperationRow[] {
+    return this.#all(
+      `WITH page AS (SELECT rowid AS id, event FROM ledger WHERE object = ? ORDER BY event LIMIT ? OFFSET ?)
+       SELECT l.event, e.time_ns, e.cpu, e.tid, t.comm, k.function, k.site, k.effect, k.delta, l.refs, l.outcome,
+              l.result, e.stack
+       FROM page JOIN ledger l ON l.rowid = page.id JOIN operations k ON k.id = l.operation
+       JOIN events e ON e.id = l.event JOIN tasks t ON t.id = e.task ORDER BY page.event, page.id`,
+      object,
+      limit,
+      offset,
+    ).map((row) => ({
+      event: number(row.event),
+      time_ns: big(row.time_ns) ?? 0n,
+      cpu: number(row.cpu),
+      tid: number(row.tid),
+      comm: text(row.comm),
+      function: text(row.function),
+      isSite: number(row.site) === 1,
+      effect: text(row.effect),
+      delta: number(row.delta),
+      refs: numberOrNull(row.refs),
+      outcome: text(row.outcome),
+      result: numberOrNull(row.result),
+      stack: numberOrNull(row.stack),
+    }));
+  }
+
+  /** How many operations on the object come before an event: its place in `operations`. */
+  operationIndex(object: number, event: number): number {
+    return number(this.#get("SELECT count(*) AS n FROM ledger WHERE object = ? AND event < ?", object, event)?.n);
+  }
+
+  /** Time of the first operation on an object, and of the last one. */
+  operationSpan(object: number): { first: bigint; last: bigint } | null {
+    const time = (order: "ASC" | "DESC") =>
+      this.#get(
+        `SELECT e.time_ns FROM ledger l JOIN events e ON e.id = l.event WHERE l.object = ? ORDER BY l.event ${order} LIMIT 1`,
+        object,
+      )?.time_ns;
+    const first = big(time("ASC"));
+    const last = big(time("DESC"));
+    return first === null || last === null ? null : { first, last };
+  }
+
+  /**
+   * What changed an object's counter between two times, thinned out to about `most` steps: every step of a short span,
+   * else the steps that come first in equal parts of it.
+   */
+  counterSteps(object: number, from: bigint, to: bigint, most: number): { steps: CounterRow[]; isThinned: boolean } {
+    const first = this.#eventAt(from);
+    const last = this.#eventAt(to + 1n);
+    const steps = this.#counterRows(object, first, last, most);
+    if (steps.length < most) return { steps, isThinned: false };
+    const parts = Math.max(1, Math.floor(most / 8));
+    const thinned: CounterRow[] = [];
+    let begin = first;
+    for (let part = 1; part <= parts; part++) {
+      const end = first + Math.floor(((last - first) * part) / parts);
+      thinned.push(...this.#counterRows(object, begin, end, 4));
+      begin = end;
+    }
+    return { steps: thinned, isThinned: true };
+  }
+
+  #counterRows(object: number, from: number, to: number, limit: number): CounterRow[] {
+    return this.#all(
+      `SELECT e.time_ns, k.delta, l.refs, l.outcome FROM ledger l JOIN operations k ON k.id = l.operation
+       JOIN events e ON e.id = l.event
+       WHERE l.object = ? AND l.event >= ? AND l.event < ? ORDER BY l.event, l.rowid LIMIT ?`,
+      object,
+      from,
+      to,
+      limit,
+    ).map(counterRow);
+  }
+
+  /** The first event at or after a time; one more than the last when there is none. Events are in order of time. */
+  #eventAt(time: bigint): number {
+    let low = 1;
+    let high = number(this.#get("SELECT max(id) AS n FROM events")?.n) + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const row = this.#get("SELECT id, time_ns FROM events WHERE id >= ? ORDER BY id LIMIT 1", middle);
+      if (row && (big(row.time_ns) ?? 0n) < time) low = number(row.id) + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Losses that overlap a span, in order of their begin. */
+  losses(from: bigint, to: bigint, limit: number): LossRow[] {
+    return this.#all(
+      `SELECT code, cpu, from_ns, to_ns, lost FROM gaps WHERE coalesce(from_ns, ?) <= ? AND coalesce(to_ns, ?) >= ?
+       ORDER BY from_ns LIMIT ?`,
+      from,
+      to,
+      to,
+      from,
+      limit,
+    ).map((row) => ({
+      code: text(row.code),
+      cpu: numberOrNull(row.cpu),
+      from_ns: big(row.from_ns),
+      to_ns: big(row.to_ns),
+      lost: numberOrNull(row.lost),
+    }));
+  }
+
+  /** Events that findings about an object rest on, with what they say of them. */
+  notesOn(object: ObjectHead): NoteRow[] {
+    return this.#all(
+      `SELECT v.event, v.note, e.time_ns, f.id AS finding, f.culprit_event, f.rule FROM findings f
+       JOIN evidence v ON v.finding = f.id JOIN events e ON e.id = v.event
+       WHERE f.class = ? AND f.generation = ? AND (f.address IS ? OR (f.address IS NULL AND f.label = ?))
+       ORDER BY v.event`,
+      object.class,
+      object.generation,
+      object.address === null ? null : BigInt.asIntN(64, object.address),
+      object.label,
+    ).map((row) => ({
+      event: number(row.event),
+      time_ns: big(row.time_ns) ?? 0n,
+      note: text(row.note),
+      finding: number(row.finding),
+      rule: text(row.rule),
+      isCulprit: row.event === row.culprit_event,
+    }));
+  }
+
+  /** Symbols of a stack, innermost first. */
+  stack(id: number | null): string[] {
+    return this.view.stack(id);
+  }
+
+  /** The last thing that happened to an object's counter before a time: none, or one step. */
+  counterBefore(object: number, time: bigint): CounterRow[] {
+    return this.#all(
+      `SELECT e.time_ns, k.delta, l.refs, l.outcome FROM ledger l JOIN operations k ON k.id = l.operation
+       JOIN events e ON e.id = l.event WHERE l.object = ? AND l.event < ? ORDER BY l.event DESC, l.rowid DESC LIMIT 1`,
+      object,
+      this.#eventAt(time),
+    ).map(counterRow);
+  }
+
+  /** How many operations on the object come before a time. */
+  operationIndexAt(object: number, time: bigint): number {
+    return this.operationIndex(object, this.#eventAt(time));
+  }
+
+  /** Classes of which objects were seen, and how many. */
+  objectCounts(): ClassCount[] {
+    return this.#all("SELECT class, count(*) AS n FROM objects GROUP BY class ORDER BY class").map((row) => ({
+      class: text(row.class),
+      count: number(row.n),
+    }));
+  }
+
+  /** Objects of a class in the order in which they were met first, with the times between which they were seen. */
+  lives(name: string, offset: number, limit: number, count: number): LifeRow[] {
+    // From the nearer end: skipping rows costs, too.
+    const isFar = offset > count / 2;
+    const last = Math.max(0, count - offset - limit);
+    const taken = Math.min(limit, count - offset);
+    const rows = this.#all(
+      `SELECT * FROM objects WHERE id IN
+         (SELECT id FROM objects WHERE class = ? ORDER BY id ${isFar ? "DESC" : "ASC"} LIMIT ? OFFSET ?) ORDER BY id`,
+      name,
+      Math.max(0, taken),
+      isFar ? last : offset,
+    );
+    return rows.map((row) => {
+      const head = objectHead(row);
+      const span = head.created_ns !== null && head.destroyed_ns !== null ? null : this.operationSpan(head.id);
+      const from_ns = head.created_ns ?? span?.first ?? 0n;
+      const to_ns = head.destroyed_ns ?? span?.last ?? from_ns;
+      return { ...head, from_ns, to_ns };
+    });
+  }
+
+  /** From the first record of the audit to the last. */
+  span(): { from: bigint; to: bigint } {
+    const row = this.#get("SELECT min(first_ns) AS first, max(last_ns) AS last FROM sources");
+    const from = big(row?.first) ?? 0n;
+    const to = big(row?.last) ?? from;
+    return { from, to: to > from ? to : from + 1n };
+  }
+
+  /** First and last record of each CPU. */
+  cpus(): CpuRow[] {
+    return this.#all(
+      "SELECT cpu, min(first_ns) AS first, max(last_ns) AS last FROM cpus GROUP BY cpu ORDER BY cpu",
+    ).map((row) => ({ cpu: number(row.cpu), first_ns: big(row.first) ?? 0n, last_ns: big(row.last) ?? 0n }));
+  }
+
+  registrationCount(): number {
+    return number(this.#get("SELECT count(*) AS n FROM registrations")?.n);
+  }
+
+  /** Registrations in order. */
+  registrations(offset: number, limit: number): RegistrationRow[] {
+    return this.#all("SELECT * FROM registrations ORDER BY id LIMIT ? OFFSET ?", limit, offset).map((row) => ({
+      id: number(row.id),
+      class: text(row.class),
+      key: big(row.key) ?? 0n,
+      generation: number(row.generation),
+      ops: unsigned(row.ops),
+      owner: textOrNull(row.owner),
+      registered_ns: big(row.registered_ns) ?? 0n,
+      unregistered_ns: big(row.unregistered_ns),
+      end: textOrNull(row.end),
+      isOrphaned: number(row.orphaned) === 1,
+      owner_began_ns: big(row.owner_began_ns),
+      owner_ended_ns: big(row.owner_ended_ns),
+    }));
+  }
+
+  /** How many registrations come before this one. */
+  registrationIndex(id: number): number {
+    return number(this.#get("SELECT count(*) AS n FROM registrations WHERE id < ?", id)?.n);
+  }
+
+  /** The registration that a finding is about; null when it was not seen. */
+  registrationOf({ class: name, key, address, generation }: FindingHead): number | null {
+    const value = key === null || !/^-?\d+$|^0x[0-9a-f]+$/i.test(key) ? address : BigInt(key);
+    if (value === null) return null;
+    const row = this.#get(
+      "SELECT id FROM registrations WHERE class = ? AND key = ? AND generation = ?",
+      name,
+      BigInt.asIntN(64, value),
+      generation,
+    );
+    return row ? number(row.id) : null;
+  }
+
+  /** The next registration that outlived its owner, or the first one; null when there is none. */
+  nextOrphan(after: number): number | null {
+    const row =
+      this.#get("SELECT id FROM registrations WHERE orphaned = 1 AND id > ? ORDER BY id LIMIT 1", after) ??
+      this.#get("SELECT id FROM registrations WHERE orphaned = 1 ORDER BY id LIMIT 1");
+    return row ? number(row.id) : null;
+  }
+
+  #get(sql: string, ...values: (string | number | bigint | null)[]): Row | undefined {
+    return this.#statement(sql).get(...values) as Row | undefined;
+  }
+
   #all(sql: string, ...values: (string | number | bigint | null)[]): Row[] {
     return this.#statement(sql).all(...values) as Row[];
   }
@@ -74,4 +446,28 @@ export class AuditBrowser {
     }
     return statement;
   }
+}
+
+function objectHead(row: Row): ObjectHead {
+  return {
+    id: number(row.id),
+    class: text(row.class),
+    label: text(row.label),
+    address: unsigned(row.address),
+    name: textOrNull(row.name),
+    generation: number(row.generation),
+    state: text(row.state),
+    created_ns: big(row.created_ns),
+    destroyed_ns: big(row.destroyed_ns),
+    refs_last: numberOrNull(row.refs_last),
+    exact: number(row.exact) === 1,
+  };
+}
+
+function counterRow(row: Row): CounterRow {
+  return {
+    time_ns: big(row.time_ns) ?? 0n,
+    delta: row.outcome === "refused" ? 0 : number(row.delta),
+    refs: numberOrNull(row.refs),
+  };
 }

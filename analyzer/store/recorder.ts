@@ -93,6 +93,8 @@ export class StoreRecorder implements Recorder {
       "unregistered_ns",
       "end",
       "orphaned",
+      "owner_began_ns",
+      "owner_ended_ns",
     ]);
   }
 
@@ -263,6 +265,8 @@ export class StoreRecorder implements Recorder {
       entry.unregistered?.event.time ?? null,
       entry.end,
       entry.orphaned === null ? 0 : 1,
+      entry.owner?.began?.time ?? null,
+      entry.owner?.ended?.time ?? null,
     );
   }
 
@@ -317,6 +321,8 @@ export class StoreRecorder implements Recorder {
         lost,
         facts.gaps.length,
       );
+    const span = this.#database.prepare("INSERT INTO cpus VALUES (?,?,?,?)");
+    for (const [cpu, { first, last }] of facts.cpus) span.run(index, cpu, first, last);
     const diagnostic = this.#database.prepare("INSERT INTO diagnostics VALUES (?,?,?,?,?)");
     for (const { severity, offset, line, message } of facts.diagnostics) {
       diagnostic.run(index, severity, offset, line, message);

@@ -43,6 +43,15 @@ CREATE TABLE diagnostics (
   message  TEXT NOT NULL
 ) STRICT;
 
+-- First and last record of each CPU.
+CREATE TABLE cpus (
+  source   INTEGER NOT NULL REFERENCES sources(id),
+  cpu      INTEGER NOT NULL,
+  first_ns INTEGER NOT NULL,
+  last_ns  INTEGER NOT NULL,
+  PRIMARY KEY (source, cpu)
+) STRICT, WITHOUT ROWID;
+
 -- A tracepoint, or one probed address.
 CREATE TABLE probes (
   id      INTEGER PRIMARY KEY,
@@ -211,7 +220,9 @@ CREATE TABLE registrations (
   registered_ns   INTEGER NOT NULL,
   unregistered_ns INTEGER,
   end             TEXT,               -- 'unregistered' | 'home-gone' | 'superseded'
-  orphaned        INTEGER NOT NULL    -- 1: its owner ended first
+  orphaned        INTEGER NOT NULL,   -- 1: its owner ended first
+  owner_began_ns  INTEGER,            -- life of its owner, as far as known when the entry ended
+  owner_ended_ns  INTEGER
 ) STRICT;
 
 CREATE TABLE coverage (
@@ -278,6 +289,8 @@ CREATE INDEX events_by_probe ON events(probe, time_ns);
 CREATE INDEX ledger_by_object ON ledger(object, event);
 CREATE INDEX ledger_by_event ON ledger(event);
 CREATE INDEX objects_by_class ON objects(class, address);
+CREATE INDEX events_by_tid ON events(tid);
+CREATE INDEX registrations_orphaned ON registrations(orphaned);
 `;
 
 /** Once the ledger can be searched. */

@@ -1,6 +1,6 @@
 /** All keys of all screens, in one table: what they are called, and what the footer and the help say of them. */
 
-export type ScreenName = "findings" | "help" | "text";
+export type ScreenName = "findings" | "object" | "timeline" | "registrations" | "coverage" | "help" | "text";
 
 export interface Binding {
   command: string;
@@ -12,7 +12,8 @@ export interface Binding {
   on?: readonly ScreenName[];
 }
 
-const LISTS: readonly ScreenName[] = ["findings", "help", "text"];
+const LISTS: readonly ScreenName[] = ["findings", "object", "timeline", "registrations", "coverage", "help", "text"];
+const LANES: readonly ScreenName[] = ["object", "timeline", "registrations"];
 
 /** In the order of the help. The first keys of a binding are shown. */
 export const BINDINGS: readonly Binding[] = [
@@ -22,9 +23,46 @@ export const BINDINGS: readonly Binding[] = [
   { command: "page-down", keys: ["pagedown", "ctrl+f", " "], help: "one page down", on: LISTS },
   { command: "first", keys: ["home", "g"], help: "to the first line", on: LISTS },
   { command: "last", keys: ["end", "G"], help: "to the last line", on: LISTS },
-  { command: "open", keys: ["enter"], help: "open what is selected", hint: "open", on: ["findings"] },
+  { command: "open", keys: ["enter"], help: "open what is selected", hint: "open", on: ["findings", "timeline"] },
   { command: "unfold", keys: ["right", "l"], help: "unfold", on: ["findings"] },
   { command: "fold", keys: ["left", "h"], help: "fold", on: ["findings"] },
+  {
+    command: "stack",
+    keys: ["enter"],
+    help: "show or hide the stack of the selected event",
+    hint: "stack",
+    on: ["object"],
+  },
+  {
+    command: "culprit",
+    keys: ["c"],
+    help: "to the next event that a finding rests on: the culprit first",
+    hint: "culprit",
+    on: ["object"],
+  },
+  {
+    command: "unpaired",
+    keys: ["u"],
+    help: "to the next get that no put gives back",
+    hint: "unpaired get",
+    on: ["object"],
+  },
+  { command: "loss", keys: ["x"], help: "to the next place where events were lost", hint: "loss", on: ["object"] },
+  { command: "next-class", keys: ["]", "n"], help: "objects of the next class", hint: "next class", on: ["timeline"] },
+  { command: "previous-class", keys: ["[", "N"], help: "objects of the class before", on: ["timeline"] },
+  {
+    command: "next-orphan",
+    keys: ["n"],
+    help: "to the next registration that outlived its owner",
+    hint: "next bug",
+    on: ["registrations"],
+  },
+  { command: "zoom-in", keys: ["+", "="], help: "closer, around what is selected", hint: "closer", on: LANES },
+  { command: "zoom-out", keys: ["-"], help: "farther", on: LANES },
+  { command: "zoom-all", keys: ["0"], help: "the whole span of time", on: LANES },
+  { command: "zoom-selected", keys: ["z"], help: "just the life of what is selected", on: ["timeline"] },
+  { command: "pan-left", keys: ["left", "h"], help: "earlier", on: LANES },
+  { command: "pan-right", keys: ["right", "l"], help: "later", hint: "pan", on: LANES },
   { command: "story-down", keys: ["J", "shift+down", "ctrl+d"], help: "scroll the story down", on: ["findings"] },
   { command: "story-up", keys: ["K", "shift+up", "ctrl+u"], help: "scroll the story up", on: ["findings"] },
   { command: "filter", keys: ["/"], help: "show only lines with these words", hint: "filter", on: ["findings"] },
@@ -37,18 +75,28 @@ export const BINDINGS: readonly Binding[] = [
     hint: "group",
     on: ["findings"],
   },
-  { command: "copy", keys: ["y"], help: "copy as text to the clipboard", hint: "copy", on: ["findings"] },
+  {
+    command: "copy",
+    keys: ["y"],
+    help: "copy as text to the clipboard",
+    hint: "copy",
+    on: ["findings", "object", "coverage"],
+  },
   { command: "copy-json", keys: ["Y"], help: "copy as JSON to the clipboard", on: ["findings"] },
-  { command: "page", keys: ["v"], help: "view in $PAGER", hint: "pager", on: ["findings", "help", "text"] },
-  { command: "edit", keys: ["e"], help: "open in $EDITOR", on: ["findings", "text"] },
+  {
+    command: "page",
+    keys: ["v"],
+    help: "view in $PAGER",
+    hint: "pager",
+    on: ["findings", "object", "coverage", "help", "text"],
+  },
+  { command: "edit", keys: ["e"], help: "open in $EDITOR", on: ["findings", "object", "text"] },
   {
     command: "back",
     keys: ["escape", "backspace"],
-    help: "back, or give up a filter",
+    help: "give up a filter; back to the screen before",
     hint: "back",
-    on: ["help", "text"],
   },
-  { command: "give-up", keys: ["escape"], help: "give up the filter", on: ["findings"] },
   { command: "next-tab", keys: ["tab"], help: "next screen" },
   { command: "previous-tab", keys: ["shift+tab"], help: "screen before" },
   { command: "redraw", keys: ["ctrl+l"], help: "draw the screen anew" },

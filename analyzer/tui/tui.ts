@@ -1,16 +1,35 @@
 /** The terminal UI on an audit: its screens, put together. */
-import type { AuditBrowser } from "../store/audit-browser.js";
+import type { AuditBrowser, FindingHead } from "../store/audit-browser.js";
 import { App } from "./app.js";
+import { CoverageScreen } from "./coverage/coverage-screen.js";
 import { backgroundOf, depthOf, themeFor } from "./drawing/theme.js";
 import { FindingsScreen } from "./findings/findings-screen.js";
+import { ObjectScreen } from "./object/object-screen.js";
+import { RegistrationsScreen } from "./registrations/registrations-screen.js";
+import type { Wish } from "./screen-type.js";
 import { runSession } from "./terminal/session.js";
+import { TimelineScreen } from "./timeline/timeline-screen.js";
 
 /** Shows an audit until the user quits. @returns the exit status. */
 export function browse(audit: AuditBrowser, subject: string): Promise<number> {
   const theme = themeFor(depthOf(process.env), backgroundOf(process.env));
   const app = new App(
-    [{ title: "Findings", make: () => new FindingsScreen(audit, () => ({ kind: "say", text: "" })) }],
+    [
+      { title: "Findings", make: () => new FindingsScreen(audit, (head) => showSubject(audit, head)) },
+      { title: "Objects", make: () => new TimelineScreen(audit) },
+      { title: "Registrations", make: () => new RegistrationsScreen(audit) },
+      { title: "Coverage", make: () => new CoverageScreen(audit) },
+    ],
     subject,
   );
   return runSession({ app, theme });
+}
+
+/** What a finding is about: an object with its counter, or an entry of a table. */
+function showSubject(audit: AuditBrowser, head: FindingHead): Wish {
+  const object = audit.objectOf(head);
+  if (object) return { kind: "open", view: new ObjectScreen(audit, object, audit.eventOf(head.id)) };
+  const registration = audit.registrationOf(head);
+  if (registration !== null) return { kind: "open", view: new RegistrationsScreen(audit, registration) };
+  return { kind: "say", text: `no more is known of ${head.label} than what stands here` };
 }

@@ -13,7 +13,7 @@ import {
   type Size,
   span,
 } from "../drawing/picture.js";
-import { place } from "../list.js";
+import { place, select } from "../list.js";
 import type { View, Wish } from "../screen-type.js";
 import {
   type FindingRow,
@@ -45,7 +45,10 @@ export class FindingsScreen implements View {
   }
 
   draw(size: Size): Line[] {
-    const { list, story } = areasOf(size, rowsOf(this.#state).length);
+    const count = rowsOf(this.#state).length;
+    const inView = select(this.#state.list, this.#state.list.selected, count, listRows(size, count));
+    this.#state = { ...this.#state, list: inView };
+    const { list, story } = areasOf(size, count);
     const lists = framed(this.#frame(), this.#listLines(list), list);
     const stories = framed({ title: line(span("Story", "accent")) }, this.#storyLines(story), story);
     if (list.columns === size.columns) return [...lists, ...stories];

@@ -66,7 +66,7 @@ it("a filter wants all its words, anywhere in the line, addresses too", () => {
   expect(lines(withFilter(startFindings(HEADS), "0xffffca47c0409005", 5))).toEqual(["cause 5 ×1"]);
   // A consequence brings its cause.
   expect(lines(withFilter(startFindings(HEADS), "kvm_put_kvm", 5))).toEqual(["cause 2 ×2"]);
-  expect(lines(after(withFilter(startFindings(HEADS), "nothing", 5), "give-up"))).toHaveLength(4);
+  expect(lines(after(withFilter(startFindings(HEADS), "nothing", 5), "back"))).toHaveLength(4);
 });
 
 it("what comes in later does not move the selection", () => {

@@ -58,7 +58,7 @@ export function reduceFindings(state: FindingsState, command: string, rows: numb
       return keepSelection(state, { ...state, reversed: !state.reversed }, rows);
     case "group":
       return keepSelection(state, { ...state, grouped: !state.grouped }, rows);
-    case "give-up":
+    case "back":
       return withFilter(state, "", rows);
     case "unfold":
       return row?.hasMore === true ? fold(state, row.head.id, false) : state;

@@ -46,7 +46,7 @@ export class HelpScreen extends TextScreen {
   override readonly name = "help";
 
   constructor(of: ScreenName, title: string) {
-    super(`Help: ${title}`, () => {
+    super(`Help: ${title.replace(/^Help: /, "")}`, () => {
       const bindings = bindingsOf(of);
       const own = bindings.filter((binding) => binding.on !== undefined);
       const common = bindings.filter((binding) => binding.on === undefined);

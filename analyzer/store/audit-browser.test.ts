@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Analysis, analyze } from "../index.js";
+import { fixture } from "../testing/program.js";
+import { AuditBrowser } from "./audit-browser.js";
+
+describe("the screens' queries", () => {
+  let analysis: Analysis;
+  let audit: AuditBrowser;
+  beforeAll(async () => {
+    analysis = await analyze([fixture("healthy-random-01-7.2.dat.xz")], { keepEvents: true });
+    audit = new AuditBrowser(analysis.database);
+  });
+  afterAll(() => analysis.close());
+
+  it("pages of a class are the class, from whichever end they are read", () => {
+    for (const { class: name, count } of audit.objectCounts()) {
+      const all = audit.lives(name, 0, count, count).map(({ id }) => id);
+      expect(all).toHaveLength(count);
+      const paged = Array.from({ length: count }, (_, at) => audit.lives(name, at, 1, count)[0]?.id);
+      expect(paged).toEqual(all);
+    }
+  });
+
+  it("operations of an object come in order, page by page, and each has its place", () => {
+    const object = [...audit.view.objects()].find(({ class: name }) => name === "kvm");
+    const count = audit.operationCount(object!.id);
+    const all = audit.operations(object!.id, 0, count);
+    expect(all).toHaveLength(count);
+    expect(all.flatMap((_, at) => audit.operations(object!.id, at, 1))).toEqual(all);
+    expect(all.map(({ event }) => audit.operationIndex(object!.id, event))).toEqual(all.map((_, at) => at));
+    for (const [at, { time_ns }] of all.entries()) {
+      expect(all.findIndex((row) => row.time_ns >= time_ns)).toBe(audit.operationIndexAt(object!.id, all[at]!.time_ns));
+    }
+  });
+
+  it("a thinned counter line begins and ends as the whole one", () => {
+    const [busiest] = [...audit.view.objects()].sort((a, b) => audit.operationCount(b.id) - audit.operationCount(a.id));
+    const { from, to } = audit.span();
+    const { steps, isThinned } = audit.counterSteps(busiest!.id, from, to, 1_000_000);
+    expect(isThinned).toBe(false);
+    expect(steps).toHaveLength(audit.operationCount(busiest!.id));
+    const thin = audit.counterSteps(busiest!.id, from, to, 16);
+    expect(thin.isThinned).toBe(true);
+    expect(thin.steps[0]).toEqual(steps[0]);
+    expect(steps).toEqual(expect.arrayContaining(thin.steps));
+    expect(thin.steps.length).toBeLessThan(steps.length);
+  });
+});
+
+it("a finding leads to its object or to its registration", async () => {
+  const leak = await analyze([fixture("kvmuser-leak-6.1.dat.xz")], { keepEvents: true });
+  const leaks = new AuditBrowser(leak.database);
+  const [head] = leaks.findingHeads();
+  const object = leaks.objectOf(head!);
+  expect(object).toMatchObject({ class: "kvm", address: head!.address });
+  expect(leaks.notesOn(object!).map(({ event }) => event)).toContain(leaks.eventOf(head!.id));
+  leak.close();
+
+  const stale = await analyze([fixture("seed0-stale-device-ops-6.1.dat.xz")], { keepEvents: true });
+  const stales = new AuditBrowser(stale.database);
+  const [first] = stales.findingHeads();
+  expect(stales.objectOf(first!)).toBeNull();
+  const registration = stales.registrationOf(first!);
+  expect(stales.registrations(stales.registrationIndex(registration!), 1)).toMatchObject([
+    { class: "kvm_device_ops", key: 4n, isOrphaned: true, owner: expect.stringMatching(/^kvm_core #/) },
+  ]);
+  expect(stales.nextOrphan(0)).toBe(registration);
+  stale.close();
+});

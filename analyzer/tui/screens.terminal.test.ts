@@ -1,0 +1,101 @@
+/** Every screen, as its user sees it. */
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { fixture } from "../testing/program.js";
+import { Terminals } from "./testing/terminal.js";
+
+let terminals: Terminals;
+beforeAll(() => {
+  terminals = new Terminals();
+});
+afterAll(() => terminals.close());
+
+const SIZES = [
+  { columns: 80, rows: 24 },
+  { columns: 200, rows: 60 },
+];
+
+describe.each(SIZES)("at $columns columns", (size) => {
+  it("an object: its counter as a line, its events, a stack on demand, jumps", async () => {
+    const terminal = terminals.start(["tui", fixture("kvmuser-leak-6.1.dat.xz")], size);
+    await terminal.shows("leak");
+    terminal.press("Enter");
+    await terminal.shows("alive · refs 1", /2┤.*╺━+┛/, /● 48\.801953 .*kvm_put_kvm +put +2→1/);
+    terminal.press("g");
+    await terminal.shows("Events 1/5");
+    terminal.press("c");
+    await terminal.shows("Events 5/5");
+    if (size.columns < 100) terminal.press("Enter");
+    await terminal.shows("← kvm_vm_release", "● 48.801953");
+    terminal.press("u");
+    await terminal.shows("1 is left");
+    terminal.press("x");
+    await terminal.shows("no events were lost while it lived");
+    terminal.press("+");
+    await terminal.shows("◂ 260 ms ▸");
+    terminal.press("Escape");
+    await terminal.shows("Story");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+
+  it("objects as lanes, class by class", async () => {
+    const terminal = terminals.start(["tui", fixture("healthy-random-01-7.2.dat.xz")], size);
+    await terminal.shows("Findings");
+    terminal.press("2");
+    await terminal.shows("Objects kvm 1/5", /0xffff[0-9a-f]+ +refs 0 +┣━+┫/);
+    terminal.press("]");
+    await terminal.shows("Objects kvm_device 1/3");
+    terminal.press("[", "z");
+    await terminal.shows("Objects kvm 1/5", "zoomed");
+    terminal.press("Enter");
+    await terminal.shows("Events 1/");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+
+  it("registrations within the lives of their owners, and the one that sticks out", async () => {
+    const terminal = terminals.start(["tui", fixture("seed0-6.1.dat.xz")], size);
+    await terminal.shows("stale-ops");
+    terminal.press("3");
+    await terminal.shows(/kvm_amd #1 +┣━+┫/, /● kvm_device_ops 4.*┫━*▶/);
+    terminal.press("n");
+    await terminal.shows("its owner ended first");
+    terminal.press("1", "Enter");
+    await terminal.shows("owner kvm_core #", "its owner ended first");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+
+  it("coverage, and what to record next", async () => {
+    const terminal = terminals.start(["tui", fixture("seed0-6.1.dat.xz")], size);
+    await terminal.shows("stale-ops");
+    terminal.press("4");
+    await terminal.shows(
+      /◐ kvm_device_ops +partial/,
+      "kvm_unregister_device_ops never fired",
+      "no loss is declared",
+      "CPU   1",
+    );
+    terminal.press("v");
+    await terminal.shows("to see more");
+    terminal.press("q");
+    await terminal.shows("Coverage 1/");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+
+  it("help says every key of the screen it was asked on", async () => {
+    const terminal = terminals.start(["tui", fixture("seed0-6.1.dat.xz")], size);
+    await terminal.shows("stale-ops");
+    terminal.press("?");
+    await terminal.shows("Help: Findings", "show only lines with these words");
+    terminal.press("G");
+    await terminal.shows("suspend ktally");
+    terminal.press("Escape");
+    await terminal.shows("Story");
+    terminal.press("2", "?");
+    await terminal.shows("Help: Objects", "objects of the next class");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+});

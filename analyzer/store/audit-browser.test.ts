@@ -47,6 +47,45 @@ describe("the screens' queries", () => {
   });
 });
 
+describe("search", () => {
+  let analysis: Analysis;
+  let audit: AuditBrowser;
+  beforeAll(async () => {
+    analysis = await analyze([fixture("kvmuser-leak-6.1.dat.xz")], { keepEvents: true });
+    audit = new AuditBrowser(analysis.database);
+  });
+  afterAll(() => analysis.close());
+  const found = (words: string) => audit.find(words, 10).map(({ kind, text }) => `${kind} ${text}`);
+
+  it("knows addresses whole and by their end, pids, names of tasks, functions and modules", () => {
+    expect(found("0xffffcf5cc0421000")).toEqual(["object virtual machine 0xffffcf5cc0421000"]);
+    expect(found("5cc0421000")).toEqual(["object virtual machine 0xffffcf5cc0421000"]);
+    expect(found("194")).toContain("task sh 194");
+    expect(found("WORK")).toContain("task work 197");
+    expect(found("kvm_put_kvm")).toContain("probe kvm_put_kvm+0x11");
+    expect(found("kvm_amd")).toContainEqual(expect.stringMatching(/^object .*kvm_amd$/));
+    expect(found("  ")).toEqual([]);
+    expect(found("%")).toEqual([]);
+  });
+
+  it("lists every task once, and all events of each", () => {
+    const threads = audit.threads();
+    expect(new Set(threads.map(({ tid }) => tid)).size).toBe(threads.length);
+    const events = threads.reduce((sum, { tid }) => sum + audit.eventCount({ tid }), 0);
+    expect(events).toBe(analysis.database.prepare("SELECT count(*) FROM events").pluck().get());
+  });
+
+  it("reads events page by page, with the values as they were recorded", () => {
+    const of = { tid: 194 };
+    const count = audit.eventCount(of);
+    const all = audit.events(of, 0, count);
+    expect(all.flatMap((_, at) => audit.events(of, at, 1))).toEqual(all);
+    const made = all.find(({ name }) => name === "kvm_arch_init_vm");
+    expect(made?.values).toContainEqual({ name: "kvm", value: "0xffffcf5cc0421000" });
+    expect(audit.objectOfEvent(made!.id)?.label).toBe("virtual machine 0xffffcf5cc0421000");
+  });
+});
+
 it("a finding leads to its object or to its registration", async () => {
   const leak = await analyze([fixture("kvmuser-leak-6.1.dat.xz")], { keepEvents: true });
   const leaks = new AuditBrowser(leak.database);

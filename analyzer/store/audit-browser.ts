@@ -5,6 +5,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { AuditView, type ObjectView } from "./audit-view.js";
 import { big, number, numberOrNull, type Row, text, textOrNull, unsigned } from "./cells.js";
+import { runQuery } from "./query.js";
 
 /** A finding without its story. */
 export interface FindingHead {
@@ -111,6 +112,43 @@ export interface RegistrationRow {
   owner_began_ns: bigint | null;
   owner_ended_ns: bigint | null;
 }
+
+/** Whose events: a task's or a probe's. */
+export type EventsOf = { tid: number } | { probe: number };
+
+/** Something that was looked for. */
+export type Hit = { text: string; more: string } & (
+  | { kind: "object"; id: number }
+  | { kind: "task"; tid: number }
+  | { kind: "probe"; probe: number }
+);
+
+export interface EventRow {
+  id: number;
+  time_ns: bigint;
+  cpu: number;
+  tid: number;
+  comm: string;
+  /** Of the event. */
+  name: string;
+  /** Function and offset that it probes. */
+  place: string | null;
+  values: { name: string; value: string }[];
+  stack: number | null;
+}
+
+export interface SqlResult {
+  columns: string[];
+  rows: string[][];
+  /** There are more rows. */
+  isCut: boolean;
+}
+
+/** Objects that are looked through for a part of an address. */
+const LOOKED_THROUGH = 100_000;
+const MOST_THREADS = 20_000;
+/** How long rows of a user's own SQL are waited for; milliseconds. */
+const SQL_PATIENCE = 5_000;
 
 export class AuditBrowser {
   /** Whole lists: findings with their stories, coverage, sources. */
@@ -430,6 +468,143 @@ export class AuditBrowser {
     return row ? number(row.id) : null;
   }
 
+  /** What has this address, pid, task name or function: at most `most` of each kind. */
+  find(words: string, most: number): Hit[] {
+    const wanted = words.trim();
+    if (wanted === "") return [];
+    return [...this.#objectsAt(wanted, most), ...this.#tasksLike(wanted, most), ...this.#probesLike(wanted, most)];
+  }
+
+  #objectsAt(wanted: string, most: number): Hit[] {
+    const digits = /^(?:0x)?([0-9a-f]{3,16})$/i.exec(wanted)?.[1];
+    const names = this.#all(
+      "SELECT * FROM objects WHERE class = 'module' AND name LIKE ? ESCAPE '\\' LIMIT ?",
+      like(wanted),
+      most,
+    );
+    const rows = names;
+    if (digits !== undefined) {
+      const value = BigInt.asIntN(64, BigInt(`0x${digits}`));
+      for (const { class: name } of this.objectCounts()) {
+        rows.push(...this.#all("SELECT * FROM objects WHERE class = ? AND address = ? LIMIT ?", name, value, most));
+      }
+      // A part of an address has no index: the newest objects are looked through.
+      if (digits.length < 16) {
+        rows.push(
+          ...this.#all(
+            `SELECT * FROM (SELECT * FROM objects ORDER BY id DESC LIMIT ${LOOKED_THROUGH})
+             WHERE printf('%x', address) LIKE ? LIMIT ?`,
+            `%${digits.toLowerCase()}`,
+            most,
+          ),
+        );
+      }
+    }
+    return rows.slice(0, most).map((row) => {
+      const { id, label, generation, state, class: name } = objectHead(row);
+      return { kind: "object", id, text: label, more: `${name}, life ${generation}, ${state}` };
+    });
+  }
+
+  #tasksLike(wanted: string, most: number): Hit[] {
+    const isPid = /^[0-9]+$/.test(wanted);
+    return this.threads()
+      .filter(({ tid, comm }) => (isPid && tid === Number(wanted)) || comm.toLowerCase().includes(wanted.toLowerCase()))
+      .slice(0, most)
+      .map(({ tid, comm }) => ({ kind: "task", tid, text: `${comm === "" ? "?" : comm} ${tid}`, more: "its events" }));
+  }
+
+  #probesLike(wanted: string, most: number): Hit[] {
+    return this.#all(
+      "SELECT id, kind, name, symbol, offset, module FROM probes WHERE symbol LIKE ? ESCAPE '\\' OR name LIKE ? ESCAPE '\\' ORDER BY symbol, id LIMIT ?",
+      like(wanted),
+      like(wanted),
+      most,
+    ).map((row) => ({
+      kind: "probe",
+      probe: number(row.id),
+      text: placeOf(row) ?? text(row.name),
+      more: `${text(row.kind)} ${text(row.name)}`,
+    }));
+  }
+
+  /** Every task that was seen, by pid. The first ones, where there are very many. */
+  threads(): { tid: number; comm: string }[] {
+    return this.#all(
+      `WITH RECURSIVE seen(tid) AS (
+         SELECT min(tid) FROM events UNION ALL
+         SELECT (SELECT min(tid) FROM events WHERE tid > seen.tid) FROM seen WHERE seen.tid IS NOT NULL)
+       SELECT seen.tid, (SELECT t.comm FROM events e JOIN tasks t ON t.id = e.task WHERE e.tid = seen.tid LIMIT 1) AS comm
+       FROM seen WHERE seen.tid IS NOT NULL LIMIT ${MOST_THREADS}`,
+    ).map((row) => ({ tid: number(row.tid), comm: text(row.comm) }));
+  }
+
+  eventCount(of: EventsOf): number {
+    return "tid" in of
+      ? number(this.#get("SELECT count(*) AS n FROM events WHERE tid = ?", of.tid)?.n)
+      : number(this.#get("SELECT count(*) AS n FROM events WHERE probe = ?", of.probe)?.n);
+  }
+
+  /** Recorded events of a task or of a probe, in order. */
+  events(of: EventsOf, offset: number, limit: number): EventRow[] {
+    const page =
+      "tid" in of
+        ? "SELECT id FROM events WHERE tid = ? ORDER BY id LIMIT ? OFFSET ?"
+        : "SELECT id FROM events WHERE probe = ? ORDER BY time_ns LIMIT ? OFFSET ?";
+    return this.#all(
+      `SELECT e.*, t.comm, p.name, p.symbol, p.offset, p.fields FROM events e JOIN tasks t ON t.id = e.task
+       JOIN probes p ON p.id = e.probe WHERE e.id IN (${page}) ORDER BY e.id`,
+      "tid" in of ? of.tid : of.probe,
+      limit,
+      offset,
+    ).map((row) => ({
+      id: number(row.id),
+      time_ns: big(row.time_ns) ?? 0n,
+      cpu: number(row.cpu),
+      tid: number(row.tid),
+      comm: text(row.comm),
+      name: text(row.name),
+      place: placeOf(row),
+      values: valuesOf(row),
+      stack: numberOrNull(row.stack),
+    }));
+  }
+
+  /** The object that an event is about; null when it was followed on none. */
+  objectOfEvent(event: number): ObjectHead | null {
+    const row = this.#get(
+      "SELECT o.* FROM ledger l JOIN objects o ON o.id = l.object WHERE l.event = ? LIMIT 1",
+      event,
+    );
+    return row ? objectHead(row) : null;
+  }
+
+  /** Tables and views with their columns, for who writes SQL. */
+  tables(): { name: string; columns: string[] }[] {
+    return this.#all(
+      `SELECT s.name, group_concat(c.name, ',') AS columns FROM sqlite_schema s, pragma_table_info(s.name) c
+       WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite%' GROUP BY s.name ORDER BY s.type DESC, s.rowid`,
+    ).map((row) => ({ name: text(row.name), columns: text(row.columns).split(",") }));
+  }
+
+  /**
+   * Rows of one reading statement as text, at most so many, and no more than come in a few seconds.
+   * @throws UnusableDatabase when the SQL is wrong, or would write.
+   */
+  sql(statement: string, most: number): SqlResult {
+    const { columns, rows } = runQuery(this.#database, statement);
+    const result: SqlResult = { columns, rows: [], isCut: false };
+    const end = Date.now() + SQL_PATIENCE;
+    for (const row of rows) {
+      if (result.rows.length >= most || Date.now() > end) {
+        result.isCut = true;
+        break;
+      }
+      result.rows.push(row.map((value) => (value === null ? "" : String(value))));
+    }
+    return result;
+  }
+
   #get(sql: string, ...values: (string | number | bigint | null)[]): Row | undefined {
     return this.#statement(sql).get(...values) as Row | undefined;
   }
@@ -470,4 +645,30 @@ function counterRow(row: Row): CounterRow {
     delta: row.outcome === "refused" ? 0 : number(row.delta),
     refs: numberOrNull(row.refs),
   };
+}
+
+/** For LIKE ... ESCAPE. */
+function like(words: string): string {
+  return `%${words.replace(/[%_\\]/g, "\\$&")}%`;
+}
+
+function placeOf(row: Row): string | null {
+  const symbol = textOrNull(row.symbol);
+  const offset = numberOrNull(row.offset);
+  if (symbol === null) return null;
+  return offset === null || offset === 0 ? symbol : `${symbol}+0x${offset.toString(16)}`;
+}
+
+/** Recorded values with their names; large numbers as the kernel prints addresses. */
+function valuesOf(row: Row): { name: string; value: string }[] {
+  const names = JSON.parse(text(row.fields)) as string[];
+  const more = row.more === null ? [] : (JSON.parse(text(row.more)) as unknown[]);
+  const cells = [row.a0, row.a1, row.a2, row.a3, ...more];
+  return names.map((name, index) => ({ name, value: shownValue(cells[index]) }));
+}
+
+function shownValue(value: unknown): string {
+  if (value === null || value === undefined) return "(fault)";
+  if (typeof value !== "bigint") return String(value);
+  return value > 0xffffffffn || value < -0x10000n ? `0x${BigInt.asUintN(64, value).toString(16)}` : String(value);
 }

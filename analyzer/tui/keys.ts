@@ -1,6 +1,16 @@
 /** All keys of all screens, in one table: what they are called, and what the footer and the help say of them. */
 
-export type ScreenName = "findings" | "object" | "timeline" | "registrations" | "coverage" | "help" | "text";
+export type ScreenName =
+  | "findings"
+  | "object"
+  | "timeline"
+  | "registrations"
+  | "coverage"
+  | "find"
+  | "events"
+  | "sql"
+  | "help"
+  | "text";
 
 export interface Binding {
   command: string;
@@ -12,7 +22,18 @@ export interface Binding {
   on?: readonly ScreenName[];
 }
 
-const LISTS: readonly ScreenName[] = ["findings", "object", "timeline", "registrations", "coverage", "help", "text"];
+const LISTS: readonly ScreenName[] = [
+  "findings",
+  "object",
+  "timeline",
+  "registrations",
+  "coverage",
+  "find",
+  "events",
+  "sql",
+  "help",
+  "text",
+];
 const LANES: readonly ScreenName[] = ["object", "timeline", "registrations"];
 
 /** In the order of the help. The first keys of a binding are shown. */
@@ -23,7 +44,13 @@ export const BINDINGS: readonly Binding[] = [
   { command: "page-down", keys: ["pagedown", "ctrl+f", " "], help: "one page down", on: LISTS },
   { command: "first", keys: ["home", "g"], help: "to the first line", on: LISTS },
   { command: "last", keys: ["end", "G"], help: "to the last line", on: LISTS },
-  { command: "open", keys: ["enter"], help: "open what is selected", hint: "open", on: ["findings", "timeline"] },
+  {
+    command: "open",
+    keys: ["enter"],
+    help: "open what is selected",
+    hint: "open",
+    on: ["findings", "timeline", "find", "events"],
+  },
   { command: "unfold", keys: ["right", "l"], help: "unfold", on: ["findings"] },
   { command: "fold", keys: ["left", "h"], help: "fold", on: ["findings"] },
   {
@@ -57,15 +84,30 @@ export const BINDINGS: readonly Binding[] = [
     hint: "next bug",
     on: ["registrations"],
   },
+  {
+    command: "stack",
+    keys: ["s"],
+    help: "show or hide the stack of the selected event",
+    hint: "stack",
+    on: ["events"],
+  },
   { command: "zoom-in", keys: ["+", "="], help: "closer, around what is selected", hint: "closer", on: LANES },
   { command: "zoom-out", keys: ["-"], help: "farther", on: LANES },
   { command: "zoom-all", keys: ["0"], help: "the whole span of time", on: LANES },
   { command: "zoom-selected", keys: ["z"], help: "just the life of what is selected", on: ["timeline"] },
-  { command: "pan-left", keys: ["left", "h"], help: "earlier", on: LANES },
-  { command: "pan-right", keys: ["right", "l"], help: "later", hint: "pan", on: LANES },
+  { command: "pan-left", keys: ["left", "h"], help: "earlier, or columns further left", on: [...LANES, "sql"] },
+  {
+    command: "pan-right",
+    keys: ["right", "l"],
+    help: "later, or columns further right",
+    hint: "pan",
+    on: [...LANES, "sql"],
+  },
   { command: "story-down", keys: ["J", "shift+down", "ctrl+d"], help: "scroll the story down", on: ["findings"] },
   { command: "story-up", keys: ["K", "shift+up", "ctrl+u"], help: "scroll the story up", on: ["findings"] },
   { command: "filter", keys: ["/"], help: "show only lines with these words", hint: "filter", on: ["findings"] },
+  { command: "filter", keys: ["/"], help: "what to look for", hint: "search", on: ["find"] },
+  { command: "sql", keys: [":", "/"], help: "type a statement", hint: "SQL", on: ["sql"] },
   { command: "sort", keys: ["s"], help: "sort by the next column", hint: "sort", on: ["findings"] },
   { command: "reverse", keys: ["S"], help: "sort the other way round", on: ["findings"] },
   {
@@ -80,15 +122,15 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["y"],
     help: "copy as text to the clipboard",
     hint: "copy",
-    on: ["findings", "object", "coverage"],
+    on: ["findings", "object", "coverage", "sql"],
   },
-  { command: "copy-json", keys: ["Y"], help: "copy as JSON to the clipboard", on: ["findings"] },
+  { command: "copy-json", keys: ["Y"], help: "copy as JSON to the clipboard", on: ["findings", "sql"] },
   {
     command: "page",
     keys: ["v"],
     help: "view in $PAGER",
     hint: "pager",
-    on: ["findings", "object", "coverage", "help", "text"],
+    on: ["findings", "object", "coverage", "sql", "help", "text"],
   },
   { command: "edit", keys: ["e"], help: "open in $EDITOR", on: ["findings", "object", "text"] },
   {

@@ -84,6 +84,38 @@ describe.each(SIZES)("at $columns columns", (size) => {
     await terminal.shows("[ended 0]");
   });
 
+  it("search by address, pid, task and function", async () => {
+    const terminal = terminals.start(["tui", fixture("kvmuser-leak-6.1.dat.xz")], size);
+    await terminal.shows("leak");
+    terminal.press("5", "/");
+    terminal.type("0421000");
+    await terminal.shows("virtual machine 0xffffcf5cc0421000");
+    terminal.press("C-u");
+    terminal.type("kvm_put");
+    await terminal.shows(/function +kvm_put_kvm\+0x11/);
+    terminal.press("C-u");
+    terminal.type("194");
+    terminal.press("Enter", "Enter");
+    await terminal.shows("sh 194 1/14", /kvm_arch_init_vm kvm=0xffffcf5cc0421000 refs=1/);
+    terminal.press("j", "j", "Enter");
+    await terminal.shows("alive · refs 1", "Events 1/5");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+
+  it("SQL of one's own, and what is wrong with it", async () => {
+    const terminal = terminals.start(["tui", fixture("kvmuser-leak-6.1.dat.xz")], size);
+    await terminal.shows("leak");
+    terminal.press("6", ":");
+    terminal.type("SELECT class, refs_last FROM objects WHERE state = 'alive'\n");
+    await terminal.shows(/kvm +1/, "1/");
+    terminal.press(":", "C-u");
+    terminal.type("DELETE FROM events\n");
+    await terminal.shows("only statements that read are allowed");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+
   it("help says every key of the screen it was asked on", async () => {
     const terminal = terminals.start(["tui", fixture("seed0-6.1.dat.xz")], size);
     await terminal.shows("stale-ops");

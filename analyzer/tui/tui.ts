@@ -3,10 +3,12 @@ import type { AuditBrowser, FindingHead } from "../store/audit-browser.js";
 import { App } from "./app.js";
 import { CoverageScreen } from "./coverage/coverage-screen.js";
 import { backgroundOf, depthOf, themeFor } from "./drawing/theme.js";
+import { FindScreen } from "./find/find-screen.js";
 import { FindingsScreen } from "./findings/findings-screen.js";
 import { ObjectScreen } from "./object/object-screen.js";
 import { RegistrationsScreen } from "./registrations/registrations-screen.js";
 import type { Wish } from "./screen-type.js";
+import { SqlScreen } from "./sql/sql-screen.js";
 import { runSession } from "./terminal/session.js";
 import { TimelineScreen } from "./timeline/timeline-screen.js";
 
@@ -19,6 +21,8 @@ export function browse(audit: AuditBrowser, subject: string): Promise<number> {
       { title: "Objects", make: () => new TimelineScreen(audit) },
       { title: "Registrations", make: () => new RegistrationsScreen(audit) },
       { title: "Coverage", make: () => new CoverageScreen(audit) },
+      { title: "Find", make: () => new FindScreen(audit) },
+      { title: "SQL", make: () => new SqlScreen(audit) },
     ],
     subject,
   );

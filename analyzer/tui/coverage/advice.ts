@@ -3,7 +3,8 @@
 const ADVICE: Record<string, string> = {
   "by-holders": "also probe the counting functions, with the counter's value: ktally record does it",
   damaged: "take the recording anew, or bring the whole file: a part of it could not be read",
-  "function-unknown": "record with trace-cmd: its trace.dat brings the kernel's symbols along; or give probes their function's name",
+  "function-unknown":
+    "record with trace-cmd: its trace.dat brings the kernel's symbols along; or give probes their function's name",
   inlined: "ktally record puts probes on the instructions inside functions; a function that is inlined is never called",
   "lost-events": "a larger buffer (trace-cmd -b 65536), or fewer probes: ktally record --class",
   "log-only": "record the events, too: the kernel's log alone tells only what went wrong",

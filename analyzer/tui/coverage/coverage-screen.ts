@@ -2,7 +2,19 @@
 import type { AuditBrowser, CpuRow, LossRow } from "../../store/audit-browser.js";
 import type { CoverageView } from "../../store/audit-view.js";
 import { drawLane } from "../drawing/lane.js";
-import { beside, framed, inColumns, type Line, line, type Meaning, onGround, plain, type Size, span, wrapped } from "../drawing/picture.js";
+import {
+  beside,
+  framed,
+  inColumns,
+  type Line,
+  line,
+  type Meaning,
+  onGround,
+  plain,
+  type Size,
+  span,
+  wrapped,
+} from "../drawing/picture.js";
 import { type ListState, moveList, place, START, select } from "../list.js";
 import type { View, Wish } from "../screen-type.js";
 import { axisLabels } from "../times.js";
@@ -35,7 +47,10 @@ export class CoverageScreen implements View {
   refresh(): void {
     this.#classes = this.#audit.view
       .coverage()
-      .sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.effects - a.effects || (a.class < b.class ? -1 : 1));
+      .sort(
+        (a, b) =>
+          ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.effects - a.effects || (a.class < b.class ? -1 : 1),
+      );
     this.#cpus = this.#audit.cpus();
     const { from, to } = this.#audit.span();
     this.#losses = this.#audit.losses(from, to, MOST_LOSSES);
@@ -53,7 +68,11 @@ export class CoverageScreen implements View {
       this.#listLines(list),
       list,
     );
-    const details = framed({ title: line(span("Why, and what to do", "accent")) }, this.#detailLines(detail.columns - 4), detail);
+    const details = framed(
+      { title: line(span("Why, and what to do", "accent")) },
+      this.#detailLines(detail.columns - 4),
+      detail,
+    );
     const lanes = framed({ title: line(span("CPUs", "accent")), note: this.#lossWords() }, this.#cpuLines(cpus), cpus);
     if (list.columns === size.columns) return [...lists, ...details, ...lanes];
     return [...beside({ lines: lists, columns: list.columns }, { lines: details, columns: detail.columns }), ...lanes];
@@ -165,9 +184,24 @@ function classLines(entry: CoverageView, columns: number): Line[] {
     line(span(entry.class, "strong"), span(`  ${entry.state}`, as), span(`  ${operations}`, "faint")),
     ...wrapped(entry.title, columns, "faint"),
     [],
-    ...entry.reasons.flatMap(({ text }) => wrapped(text, columns - 2).map((content, row) => [span(row === 0 ? "· " : "  ", as), ...content])),
-    ...(entry.reasons.length === 0 ? [line(span(entry.state === "complete" ? "everything that happened to it was seen" : "nothing in the recording touches it", "faint"))] : []),
+    ...entry.reasons.flatMap(({ text }) =>
+      wrapped(text, columns - 2).map((content, row) => [span(row === 0 ? "· " : "  ", as), ...content]),
+    ),
+    ...(entry.reasons.length === 0
+      ? [
+          line(
+            span(
+              entry.state === "complete"
+                ? "everything that happened to it was seen"
+                : "nothing in the recording touches it",
+              "faint",
+            ),
+          ),
+        ]
+      : []),
     ...(advice.length > 0 ? [[], line(span("to see more", "label"))] : []),
-    ...advice.flatMap((text) => wrapped(text, columns - 2).map((content, row) => [span(row === 0 ? "→ " : "  ", "label"), ...content])),
+    ...advice.flatMap((text) =>
+      wrapped(text, columns - 2).map((content, row) => [span(row === 0 ? "→ " : "  ", "label"), ...content]),
+    ),
   ];
 }

@@ -8,7 +8,7 @@
 export const APPLICATION_ID = 0x6b746c79;
 
 /** Raised with every change of the tables below; see migrations.ts. */
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 export const SCHEMA = `
 -- What is true of the audit as a whole: version (of ktally), state ('importing' until everything is in, then

@@ -256,6 +256,7 @@ describe("what ktally knows", () => {
       expect(page).toMatchObject({ code: 0, stderr: "" });
       expect(page.stdout).toMatch(new RegExp(`^${meta.id}: `));
       expect(page.stdout).toContain("Not accused:");
+      expect(page.stdout).toContain("Example, of a kernel that ran");
     }
   });
 

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { exampleText } from "../rules/examples.js";
 import { RULES, ruleById } from "../rules/index.js";
 import { writeResult } from "./output.js";
 import { WrongUse } from "./wrong-use.js";
@@ -18,6 +19,9 @@ export function explainCommand(_state: { exit: number }): Command {
         throw new WrongUse(`there is no rule ${id}; the rules are ${RULES.map(({ meta }) => meta.id).join(", ")}`);
       }
       const { meta } = rule;
-      await writeResult(`${meta.id}: ${meta.title}\nvariants: ${meta.variants.join(", ")}\n${meta.page}`, null);
+      await writeResult(
+        `${meta.id}: ${meta.title}\nvariants: ${meta.variants.join(", ")}\n${meta.page}\n${exampleText(meta.id)}`,
+        null,
+      );
     });
 }

@@ -135,7 +135,7 @@ function findingLines(
 }
 
 /** The events of the finding and its consequences, in order of time; each event once. */
-function storyLines(finding: FindingView, consequences: readonly FindingView[], style: Style): string[] {
+export function storyLines(finding: FindingView, consequences: readonly FindingView[], style: Style): string[] {
   const events = new Map<number, EvidenceView>();
   for (const event of finding.evidence) events.set(event.event, event);
   for (const event of consequences.flatMap((consequence) => consequence.evidence)) {

@@ -19,6 +19,9 @@ accepts duplicates, its state tells: two registers and no unregister in between,
 
 Not accused: a refusal that is handed to user space, which asked for it (irqfd -EBUSY, a group opened twice, an mdev
 uuid in use). A register that returns 0 on a taken key of a table that refuses duplicates: the unregister was not seen.
+
+Fixed before: unregistering in kvm_exit(), so that the next load finds the slot free (571ee1b68598); refusing a second
+virtual machine the debugfs name of another (85cd39af14f4).
 `,
   },
   watch: (context) => new DoubleRegistration(context),

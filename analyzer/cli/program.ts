@@ -1,6 +1,7 @@
 /** All commands, and the one place where errors become a line and an exit code. */
 import { Command, CommanderError } from "commander";
 import { CatalogError } from "../../collectors/catalog/catalog.js";
+import { UnusableKernel } from "../../collectors/kernel/unusable.js";
 import { Refusal } from "../../collectors/refusal.js";
 import { EXIT } from "../exit-code.js";
 import { UnreadableInput } from "../import/trace-event.js";
@@ -14,6 +15,7 @@ import { checkCommand } from "./check.js";
 import { diffCommand } from "./diff.js";
 import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";
+import { probesCommand } from "./probes.js";
 import { queryCommand } from "./query.js";
 import { recordCommand } from "./record.js";
 import { tuiCommand } from "./tui.js";
@@ -40,6 +42,7 @@ export async function run(args: readonly string[]): Promise<number> {
     explainCommand,
     queryCommand,
     catalogCommand,
+    probesCommand,
     formatsCommand,
     balanceCommand,
     whyCommand,
@@ -58,7 +61,7 @@ export async function run(args: readonly string[]): Promise<number> {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.clean : EXIT.unusable;
-  const known = [UnreadableInput, UnusableDatabase, CatalogError, Refusal, WrongUse].some(
+  const known = [UnreadableInput, UnusableDatabase, UnusableKernel, CatalogError, Refusal, WrongUse].some(
     (kind) => error instanceof kind,
   );
   const message = error instanceof Error ? error.message : String(error);

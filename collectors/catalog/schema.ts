@@ -73,6 +73,13 @@ const functionEntry = z.strictObject({
   inlined: z.string().optional(),
   /** Whose fault a refusal is (design, section 8.3). */
   refusal: z.enum(["kernel", "caller"]).optional(),
+  /**
+   * What probes record besides the arguments, by name: C expressions such as
+   * `((struct kvm_vcpu *)filp->private_data)->kvm`. Of several, the first that this kernel's types know.
+   */
+  record: z.record(identifier, z.union([z.string(), z.array(z.string())])).default({}),
+  /** How often it is called: now and then, a few times per object, or so often that its probe is off unless asked for. */
+  rate: z.enum(["rare", "per-object", "hot"]).default("per-object"),
   /** Set when it waits until nobody holds the object any more. */
   blocks: z.boolean().optional(),
   effects: z.array(effect).default([]),
@@ -155,6 +162,8 @@ export const classSchema = z.strictObject({
     .strictObject({
       /** BTF path in `struct`; a list is tried in order. */
       field: z.union([z.string(), z.array(z.string())]).optional(),
+      /** Bytes from the struct's start, for kernels whose BTF does not know it: only where every era has it there. */
+      offset: z.number().int().optional(),
       /** Field names by which recordings call the counter's value, besides `refs`. */
       names: z.array(identifier).default([]),
       /** Value when the object has just been created. */

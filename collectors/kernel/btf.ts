@@ -3,6 +3,8 @@
  * Format: Documentation/bpf/btf.rst and include/uapi/linux/btf.h; split BTF of modules since 5.11.
  */
 
+import { UnusableKernel } from "./unusable.js";
+
 /** Kinds of include/uapi/linux/btf.h. */
 const KIND = {
   int: 1,
@@ -47,6 +49,14 @@ const TAIL: Readonly<Record<number, readonly [fixed: number, each: number]>> = {
   [KIND.declTag]: [4, 0],
   [KIND.typeTag]: [0, 0],
   [KIND.enum64]: [0, 12],
+};
+
+/** Kinds that are looked up by name; structs and unions share theirs. */
+const NAMED: Readonly<Record<number, string>> = {
+  [KIND.struct]: "s",
+  [KIND.union]: "s",
+  [KIND.function]: "f",
+  [KIND.typedef]: "t",
 };
 
 /** Kinds that only rename or qualify another type. */
@@ -96,7 +106,7 @@ export interface BtfPrototype {
 }
 
 /** The data are not BTF, or are damaged: what, where, what to do. */
-export class BtfError extends Error {
+export class BtfError extends UnusableKernel {
   override name = "BtfError";
 }
 
@@ -229,11 +239,17 @@ export class Btf {
     return this.#names().has(`f ${name}`);
   }
 
+  /** Whether a type of this name was defined by `typedef`. */
+  hasTypedef(name: string): boolean {
+    return this.#names().has(`t ${name}`) || (this.#base?.hasTypedef(name) ?? false);
+  }
+
   /**
-   * Structs of this BTF (not of its base) that hold a counter, an int of 4 bytes called `counter`, at an offset in bytes:
-   * `atomic_t`, and what is made of it. Nested and anonymous members are looked into.
+   * Structs that hold a counter, an int of 4 bytes called `counter`, at an offset in bytes: `atomic_t`, and what is made
+   * of it. Nested and anonymous members are looked into.
    */
   *structsWithCounterAt(offset: number): Iterable<string> {
+    if (this.#base !== null) yield* this.#base.structsWithCounterAt(offset);
     for (const [key, ids] of this.#names()) {
       if (!key.startsWith("s ")) continue;
       if (ids.some((id) => this.#counterAt(id, offset, 0))) yield key.slice(2);
@@ -266,8 +282,8 @@ export class Btf {
     const names = new Map<string, number[]>();
     for (const [index, start] of this.#starts.entries()) {
       const kind = kindOf(this.#data.readUInt32LE(start + 4));
-      const letter = kind === KIND.struct || kind === KIND.union ? "s" : kind === KIND.function ? "f" : null;
-      const name = letter === null ? null : this.#string(this.#data.readUInt32LE(start));
+      const letter = NAMED[kind];
+      const name = letter === undefined ? null : this.#string(this.#data.readUInt32LE(start));
       if (name === null) continue;
       const known = names.get(`${letter} ${name}`);
       if (known) known.push(this.#firstType + index);

@@ -3,6 +3,8 @@
  * Format: System V ABI, chapter 4; build id: note of type 3 and name `GNU`.
  */
 
+import { UnusableKernel } from "./unusable.js";
+
 export interface Section {
   index: number;
   name: string;
@@ -40,7 +42,7 @@ export interface Relocation {
 }
 
 /** The data are not the ELF that is wanted, or are damaged: what, where, what to do. */
-export class ElfError extends Error {
+export class ElfError extends UnusableKernel {
   override name = "ElfError";
 }
 

@@ -6,9 +6,10 @@ import { gunzipSync } from "node:zlib";
 import xz from "xz-decompress";
 import { ZSTDDecoder } from "zstddec/stream";
 import { isElf } from "./elf.js";
+import { UnusableKernel } from "./unusable.js";
 
 /** A file cannot be read: which, why, what to do. */
-export class KernelFileError extends Error {
+export class KernelFileError extends UnusableKernel {
   override name = "KernelFileError";
 }
 

@@ -1,0 +1,73 @@
+import { Command, Option } from "commander";
+import { renderBpftrace } from "../../collectors/bpftrace/program.js";
+import type { Catalog } from "../../collectors/catalog/catalog.js";
+import { defaultCatalog } from "../../collectors/catalog/default.js";
+import { renderKprobeEvents } from "../../collectors/ftrace/kprobe-events.js";
+import { type KernelFiles, openKernel, runningKernel } from "../../collectors/kernel/kernel-view.js";
+import { makePlan } from "../../collectors/kernel/make-plan.js";
+import { renderTable } from "../../collectors/kernel/plan-table.js";
+import type { ProbePlan } from "../../collectors/plan.js";
+import { writeResult } from "./output.js";
+import { WrongUse } from "./wrong-use.js";
+
+interface Options {
+  modules?: string;
+  btf?: string;
+  kallsyms?: string;
+  class?: string[];
+  catalog?: string[];
+  format: "kprobe_events" | "bpftrace" | "table" | "json";
+}
+
+export function probesCommand(_state: { exit: number }): Command {
+  return new Command("probes")
+    .description("what to record on this kernel, or on one given by its files, and what cannot be had")
+    .option("--modules <folder>", "modules of another kernel, such as /lib/modules/6.12.118-amd64; wants --btf, too")
+    .option("--btf <file>", "that kernel's types: raw BTF, vmlinux or vmlinuz")
+    .option("--kallsyms <file>", "that kernel's symbols: a copy of /proc/kallsyms, or System.map")
+    .option("--class <name...>", "only these resource classes")
+    .option("--catalog <file...>", "entries of your own")
+    .addOption(
+      new Option("--format <format>", "what to print")
+        .choices(["kprobe_events", "bpftrace", "table", "json"])
+        .default("kprobe_events"),
+    )
+    .action(async (options: Options) => {
+      const catalog = defaultCatalog(options.catalog);
+      const plan = makePlan(await openKernel(filesOf(options), catalog), catalog, classesOf(options, catalog));
+      await writeResult(PRINT[options.format](plan), null);
+    });
+}
+
+function filesOf({ modules, btf, kallsyms }: Options): KernelFiles {
+  if (modules === undefined && btf === undefined) return { ...runningKernel(), ...(kallsyms && { kallsyms }) };
+  if (modules === undefined || btf === undefined) {
+    throw new WrongUse(
+      "--modules and --btf describe a kernel together: give both, or neither for the kernel that runs",
+    );
+  }
+  return { modules, btf, kallsyms: kallsyms ?? null, traceable: null, blacklist: null, notes: null };
+}
+
+function classesOf(options: Options, catalog: Catalog): ReadonlySet<string> | null {
+  if (options.class === undefined) return null;
+  for (const name of options.class) {
+    if (!catalog.classes.has(name)) throw new WrongUse(`there is no class ${name}; ktally catalog list names them`);
+  }
+  return new Set(options.class);
+}
+
+/** Both programs carry the table as comments. */
+const PRINT: Readonly<Record<Options["format"], (plan: ProbePlan) => string>> = {
+  kprobe_events: (plan) => `${comment("#", plan)}${renderKprobeEvents(plan).join("\n")}\n`,
+  bpftrace: (plan) => `${comment("//", plan)}${renderBpftrace(plan)}`,
+  table: (plan) => `${renderTable(plan).join("\n")}\n`,
+  json: (plan) => `${JSON.stringify(plan, null, 1)}\n`,
+};
+
+function comment(mark: string, plan: ProbePlan): string {
+  const lines = renderTable(plan).map((line) => `${mark} ${line}`.trimEnd());
+  const tracepoints = plan.probes.filter((probe) => probe.kind === "tracepoint");
+  const names = tracepoints.map((probe) => `${probe.module}:${probe.symbol}`).join(" ");
+  return `${lines.join("\n")}\n${mark}\n${mark} tracepoints to enable besides: ${names}\n`;
+}

@@ -5,6 +5,7 @@
 import type { Catalog } from "../collectors/catalog/catalog.js";
 import type { Recording } from "../collectors/recording.js";
 import { readRecording } from "../collectors/sidecar.js";
+import type { Snapshot } from "../collectors/snapshot/model.js";
 import { Decoder } from "./decode/decoder.js";
 import type { AuditEvent } from "./decode/operation.js";
 import { ConsoleLog, isConsoleProbe } from "./import/console-log.js";
@@ -33,6 +34,7 @@ import type { Finding } from "./rules/finding.js";
 import { collectFindings, watchAll } from "./rules/index.js";
 import { type JudgedReport, judgeReports, type Sighting } from "./rules/kernel-reports.js";
 import type { RuleContext } from "./rules/rule.js";
+import { judgeSnapshots, type Moment } from "./rules/snapshots.js";
 
 export interface AuditOptions {
   catalog: Catalog;
@@ -121,7 +123,7 @@ export async function auditReaders(
   const locations = new Map<string, CodeLocation>();
   let id = 0;
   const console = readers.map(() => new ConsoleLog<AuditEvent>());
-  const wants = (source: number) => wantsOf(decoder, locations, sources[source], recorded[source] ?? null);
+  const wants = (source: number) => wantsOf(decoder, locations, sources, source, recorded[source] ?? null);
   for await (const batch of readTimeline(readers, wants)) {
     for (const item of batch) {
       if (item.kind === "gap") {
@@ -130,7 +132,7 @@ export async function auditReaders(
       }
       const event = item as AuditEvent;
       const own = recorded[event.source];
-      if (own && !takeRecorded(own, event)) continue;
+      if (own && !isConsoleProbe(event.probe) && !takeRecorded(own, event)) continue;
       event.id = ++id;
       relevant[event.source]!++;
       end = item.time;
@@ -164,7 +166,15 @@ export async function auditReaders(
     }
   }
   for (const [source, own] of recorded.entries()) loseUntold(own, sources[source], world);
-  const { findings, reports } = judgeReports(collectFindings(watches), sightings, context, options.catalog);
+  const moments: Moment[] = [];
+  for (const [source, facts] of sources.entries()) {
+    if (facts.snapshot === undefined) continue;
+    const event = momentOf(facts.snapshot, ++id, source);
+    recorder?.event(event);
+    moments.push({ snapshot: facts.snapshot, event });
+  }
+  const told = judgeSnapshots(moments, collectFindings(watches), options.catalog);
+  const { findings, reports } = judgeReports(told, sightings, context, options.catalog);
   assignBlame(findings, balances, sites);
   const coverage = judgeCoverage({
     catalog: options.catalog,
@@ -234,14 +244,18 @@ function loseUntold(recorded: Recorded | null, facts: SourceFacts | undefined, w
 function wantsOf(
   decoder: Decoder,
   locations: Map<string, CodeLocation>,
-  facts: SourceFacts | undefined,
+  sources: readonly SourceFacts[],
+  source: number,
   recorded: Recorded | null,
 ): Wants {
+  const facts = sources[source];
+  const traces = sources.filter(({ snapshot, reports }) => snapshot === undefined && reports === undefined);
+  const sameClock = traces.every(({ clock }) => clock === "mono");
   return (probe: Probe) => {
     if (recorded !== null) {
       if (isAboutProcesses(probe)) return true;
       probe.at = recorded.locate(probe) ?? probe.at;
-      return decoder.wants(probe);
+      return isConsoleProbe(probe) || decoder.wants(probe);
     }
     const name = `${probe.kind}/${probe.name}`;
     if (probe.at?.symbol != null) {
@@ -249,7 +263,28 @@ function wantsOf(
     } else if (probe.at) {
       probe.at = locations.get(name) ?? probe.at;
     }
+    // A snapshot's values belong among the events only where both tell the same time.
+    if (facts?.snapshot !== undefined && !sameClock) return false;
     return isConsoleProbe(probe) || decoder.wants(probe);
+  };
+}
+
+/** What stands in the story for a snapshot. */
+function momentOf({ ended_ns, kernel }: Snapshot, id: number, source: number): AuditEvent {
+  return {
+    kind: "event",
+    id,
+    source,
+    probe: { kind: "print", system: null, name: "snapshot", fields: ["kernel"], at: null },
+    time: BigInt(ended_ns),
+    cpu: 0,
+    tid: 0,
+    comm: "snapshot",
+    flags: null,
+    args: [kernel],
+    returnsTo: null,
+    stack: null,
+    nextOnCpu: null,
   };
 }
 

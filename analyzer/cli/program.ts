@@ -18,6 +18,7 @@ import { formatsCommand } from "./formats.js";
 import { probesCommand } from "./probes.js";
 import { queryCommand } from "./query.js";
 import { recordCommand } from "./record.js";
+import { snapshotCommand } from "./snapshot.js";
 import { tuiCommand } from "./tui.js";
 import { whyCommand } from "./why.js";
 import { WrongUse } from "./wrong-use.js";
@@ -45,6 +46,7 @@ export async function run(args: readonly string[]): Promise<number> {
     probesCommand,
     formatsCommand,
     balanceCommand,
+    snapshotCommand,
     whyCommand,
   ]) {
     program.addCommand(command(state));

@@ -1,5 +1,5 @@
 /** Who holds what, and gets against puts, as a user reads it: the whole output, looked at once and kept. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -86,5 +86,28 @@ describe("balance", () => {
     const one = await said("balance", db, "0xffffd0c4c0411000");
     expect(one).toMatch(/^virtual machine 0xffffd0c4c0411000, life 1\n\nkvm {3}4 taken, 2 given back, \+2\n/);
     expect(await refusal("balance", db, "0x1")).toMatch(/0x1: is not in /);
+  });
+});
+
+describe("why, from a snapshot", () => {
+  const SNAPSHOT = fixture("snapshot-6.1.json");
+
+  it("names who holds what, and what has to be closed; in either order of words", async () => {
+    const answer = await said("why", SNAPSHOT, "kvm_amd");
+    expect(answer).toMatch(/^module kvm_amd {3}6 references\n/);
+    expect(answer).toContain("held by     python3 (196) fd 4, python3 (203) fd 4: anon_inode:kvm-vm");
+    expect(await said("why", "kvm_amd", SNAPSHOT)).toBe(answer);
+    expect(await said("why", SNAPSHOT, "--pid", "203")).toMatch(/^virtual machine 0x/);
+  });
+
+  it("says what is not there, and what is damaged", async () => {
+    expect(await refusal("why", SNAPSHOT, "ext4")).toMatch(
+      /ext4: is no object, device, module or file; there are kvm,/,
+    );
+    const damaged = join(folder, "damaged.json");
+    writeFileSync(damaged, '{"ktally": "snapshot", "objects": 3}');
+    expect(await refusal("why", damaged, "kvm")).toMatch(/is damaged: .*take it again\n$/);
+    writeFileSync(damaged, '{"ktally": "snapshot", ');
+    expect(await refusal("why", damaged, "kvm")).toMatch(/the snapshot is damaged/);
   });
 });

@@ -109,6 +109,9 @@ export class Decoder {
       case "tracepoint":
         signals.push(...this.#tracepoint(event, meaning));
         break;
+      case "reading":
+        signals.push(...readingSignals(event, meaning));
+        break;
     }
     return signals;
   }
@@ -337,6 +340,15 @@ export class Decoder {
     this.#callSites.set(ip, { source: event.source, name });
     return name;
   }
+}
+
+/** The object is there and its counter has this value; that is all. */
+function readingSignals(event: AuditEvent, meaning: Extract<Interpretation, { role: "reading" }>): Signal[] {
+  const object = event.args[meaning.object] ?? null;
+  const refs = event.args[meaning.refs];
+  if (typeof object !== "bigint" || typeof refs !== "bigint") return [];
+  const read = { value: asInt(refs), when: "before", guess: false } as const;
+  return [{ kind: "operation", operation: makeOperation(meaning.class, "use", event, "a snapshot", { object, read }) }];
 }
 
 /** A creation or destruction that only the return decides happens later than the value at entry was read. */

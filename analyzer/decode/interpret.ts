@@ -17,6 +17,8 @@ export type Interpretation =
   | { role: "return"; function: CataloguedFunction; result: number | null }
   | { role: "site"; class: ClassEntry; function: string | null; fields: SiteFields }
   | { role: "tracepoint"; class: ClassEntry; event: string; object: number; refsAfter: number | null }
+  /** A counter's value that a snapshot read: nothing happened to the object. */
+  | { role: "reading"; class: ClassEntry; object: number; refs: number }
   /** A kprobe whose function cannot be told: the classes it may belong to cannot be complete. */
   | { role: "unknown" }
   | { role: "other" };
@@ -82,7 +84,19 @@ export function interpret(probe: Probe, catalog: Catalog): Interpretation {
   return { role: "other" };
 }
 
+const READING = "snapshot_";
+
+function interpretReading({ name, fields }: Probe, catalog: Catalog): Interpretation {
+  const entry = catalog.classes.get(name.slice(READING.length));
+  const object = fields.indexOf("object");
+  const refs = fields.indexOf("refs");
+  return entry?.counter && object >= 0 && refs >= 0
+    ? { role: "reading", class: entry, object, refs }
+    : { role: "other" };
+}
+
 function interpretTracepoint(probe: Probe, catalog: Catalog): Interpretation {
+  if (probe.system === "ktally" && probe.name.startsWith(READING)) return interpretReading(probe, catalog);
   // Text prints no system: the event's name has to do where only one catalogued tracepoint is called so.
   const names =
     probe.system !== null

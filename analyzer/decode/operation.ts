@@ -76,6 +76,11 @@ export interface Operation {
   call: Call | null;
 }
 
+/** A counter's value that a snapshot read: tells what is, not that anything was done. */
+export function isReading({ effect, event }: Operation): boolean {
+  return effect === "use" && event.probe.system === "ktally";
+}
+
 /** What is no part of an object's references, and so of its life: plain counts, uncounted pointers, states, work. */
 export function isAside(of: EffectEntry | Operation): boolean {
   if (of.effect === "queue" || of.effect === "run" || of.effect === "cancel") return true;

@@ -4,6 +4,8 @@
  * A reader hands over, in time order, the events somebody asked for and every place where events were lost.
  */
 
+import type { Snapshot } from "../../collectors/snapshot/model.js";
+
 /** Time in nanoseconds of the trace's clock (raw units for a clock that is not time, see `SourceFacts.clock`). */
 export type Nanoseconds = bigint;
 
@@ -207,6 +209,8 @@ export interface SourceFacts {
   symbols: SymbolTable | null;
   /** What a kernel log holds; other sources have none. */
   reports?: KernelReport[];
+  /** What the source says of one moment, without events; other sources say nothing. */
+  snapshot?: Snapshot;
 }
 
 /** Says, once for each probe, whether its events are wanted; the others are counted and skipped. */

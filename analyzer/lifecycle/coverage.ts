@@ -6,7 +6,7 @@ import { type Catalog, functionsWith, parsePrototype } from "../../collectors/ca
 import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Decoder, ProbeUse } from "../decode/decoder.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
-import { type AuditEvent, isAside, type Operation } from "../decode/operation.js";
+import { type AuditEvent, isAside, isReading, type Operation } from "../decode/operation.js";
 import { waitsForReturn } from "../decode/values.js";
 import type { Gap, SourceFacts, SymbolTable } from "../import/trace-event.js";
 import type { KernelObject } from "./objects.js";
@@ -83,13 +83,14 @@ export class CoverageObserver implements Observer {
   }
 
   count(operation: Operation): void {
+    if (isReading(operation)) return;
     const name = operation.class.class;
     this.effects.set(name, (this.effects.get(name) ?? 0) + 1);
   }
 
   #checkStart(object: KernelObject): void {
     const counter = object.class.counter;
-    if (!counter || object.class.class === "module") return;
+    if (!counter || object.class.class === "module" || isReading(object.first)) return;
     const first = object.ledger?.first ?? null;
     if (object.created === null && first !== counter.initial && !this.#late.has(object.class.class)) {
       this.#late.set(object.class.class, object);

@@ -13,6 +13,7 @@ import { type FindingTexts, writeFindings } from "./findings.js";
 import { writeHolders } from "./holders.js";
 import { writeReports } from "./reports.js";
 import type { Cell } from "./row-batch.js";
+import { writeSnapshotHolders } from "./snapshot-holders.js";
 import { type Rows, Writer } from "./writer.js";
 
 /** Operations are written a little later, so that most outcomes are known by then. */
@@ -182,6 +183,7 @@ export class StoreRecorder implements Recorder {
     this.#coverage(outcome);
     writeFindings(this.#database, outcome.findings, texts);
     writeReports(this.#database, outcome.reports, outcome.findings);
+    writeSnapshotHolders(this.#database, outcome);
     this.#database.prepare("INSERT INTO meta VALUES ('exit', ?)").run(String(exit));
     this.#database.exec("COMMIT");
     completeAuditDatabase(this.#database, this.#keepsEvents);

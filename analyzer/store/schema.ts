@@ -186,7 +186,7 @@ CREATE TABLE holders (
   comm      TEXT,
   since_ns  INTEGER,
   stack     INTEGER,                  -- frames.stack
-  source    TEXT NOT NULL             -- 'trace'
+  source    TEXT NOT NULL             -- 'trace' | 'snapshot'
 ) STRICT;
 
 -- What was done to an object, in order; the view story has it in words.

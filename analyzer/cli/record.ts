@@ -1,5 +1,6 @@
 import { closeSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
+import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { findTraceCmd } from "../../collectors/ftrace/capture.js";
 import { cleanRemains } from "../../collectors/ftrace/claim.js";
 import { findTracefs } from "../../collectors/ftrace/tracefs.js";
@@ -127,6 +128,7 @@ function recordOptions(
     mayUseTraceCmd: options.traceCmd,
     stream: null,
     hot: options.hot ?? false,
+    holdingFiles: [...defaultCatalog().classes.values()].flatMap(({ files }) => files ?? []),
     say,
   };
 }

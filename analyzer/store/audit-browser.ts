@@ -4,6 +4,7 @@
  */
 import type { Database, Statement } from "better-sqlite3";
 import { AuditView, type ObjectView } from "./audit-view.js";
+import { type BalancePair, balanceTree } from "./balance.js";
 import { big, number, numberOrNull, type Row, text, textOrNull, unsigned } from "./cells.js";
 import { runQuery } from "./query.js";
 
@@ -403,6 +404,19 @@ export class AuditBrowser {
       const to_ns = head.destroyed_ns ?? span?.last ?? from_ns;
       return { ...head, from_ns, to_ns };
     });
+  }
+
+  /** Gets against puts by call site, of one object or of all. */
+  balance(object: number | null): BalancePair[] {
+    return balanceTree(this.#database, object);
+  }
+
+  /** When the references were taken that still hold an object. */
+  heldSince(object: number): bigint[] {
+    return this.#all(
+      "SELECT since_ns FROM holders WHERE object = ? AND kind IN ('file', 'reference') AND since_ns IS NOT NULL",
+      object,
+    ).map((row) => big(row.since_ns) ?? 0n);
   }
 
   /** From the first record of the audit to the last. */

@@ -34,23 +34,39 @@ export interface BalancePair {
  * taken before the trace are in no get: a negative net tells of them.
  */
 export function balanceTree(database: Database, object: number | null = null): BalancePair[] {
-  const of = object === null ? "1" : "l.object = ?";
-  const values = object === null ? [] : [object];
-  const rows = database
-    .prepare(
-      `SELECT s.id, s.class, s.pair, s.shown_by, s.name, s.does, e.stack, COUNT(*) AS count
-       FROM ledger l JOIN operations k ON k.id = l.operation JOIN call_sites s ON s.id = k.call_site
-       JOIN events e ON e.id = l.event
-       WHERE ${of} AND k.delta <> 0 AND l.outcome <> 'refused' GROUP BY s.id, e.stack`,
-    )
-    .all(...values) as SiteRow[];
-  const created = database
-    .prepare(
-      `SELECT s.id, s.class, s.pair, s.shown_by, s.name, s.does, NULL AS stack, SUM(o.began_with) AS count
-       FROM objects o JOIN call_sites s ON s.class = o.class AND s.function IS NULL
-       WHERE ${object === null ? "1" : "o.id = ?"} AND o.began_with > 0 GROUP BY s.id`,
-    )
-    .all(...values) as SiteRow[];
+  const site = "s.id, s.class, s.pair, s.shown_by, s.name, s.does";
+  const rows = (
+    object === null
+      ? database
+          .prepare(
+            `SELECT ${site}, b.stack, SUM(b.count) AS count FROM balance_counts b JOIN operations k ON k.id = b.operation
+             JOIN call_sites s ON s.id = k.call_site GROUP BY s.id, b.stack HAVING SUM(b.count) > 0`,
+          )
+          .all()
+      : database
+          .prepare(
+            `SELECT ${site}, e.stack, COUNT(*) AS count
+             FROM ledger l JOIN operations k ON k.id = l.operation JOIN call_sites s ON s.id = k.call_site
+             JOIN events e ON e.id = l.event
+             WHERE l.object = ? AND k.delta <> 0 AND l.outcome <> 'refused' GROUP BY s.id, e.stack`,
+          )
+          .all(object)
+  ) as SiteRow[];
+  const created = (
+    object === null
+      ? database
+          .prepare(
+            `SELECT ${site}, NULL AS stack, c.count FROM creations c
+             JOIN call_sites s ON s.class = c.class AND s.function IS NULL`,
+          )
+          .all()
+      : database
+          .prepare(
+            `SELECT ${site}, NULL AS stack, o.began_with AS count FROM objects o
+             JOIN call_sites s ON s.class = o.class AND s.function IS NULL WHERE o.id = ? AND o.began_with > 0`,
+          )
+          .all(object)
+  ) as SiteRow[];
   const view = new AuditView(database);
   const pairs = new Map<number, BalancePair>();
   for (const row of [...created, ...rows]) {

@@ -37,6 +37,9 @@ export class StoreRecorder implements Recorder {
     (Pick<Operation, "effect" | "site" | "delta"> & { id: number; callSite: CallSite | null })[]
   >();
   #operationCount = 0;
+  /** What the balance of all objects comes to: by operation and stack, and what objects began with by class. */
+  readonly #counts = new Map<number, Map<number | null, number>>();
+  readonly #creations = new Map<string, number>();
   #sites: CallSites | null = null;
   readonly #keepsEvents: boolean;
   #waiting: { operation: Operation; object: number }[] = [];
@@ -144,8 +147,10 @@ export class StoreRecorder implements Recorder {
     if (this.#waiting.length >= 2 * LEDGER_DELAY) this.#writeLedger(LEDGER_DELAY);
   }
 
-  updated(operation: Operation, object: KernelObject): void {
+  updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
     if (!this.#keepsEvents || this.#waiting.findLast((entry) => entry.operation === operation)) return;
+    // It was counted when nobody knew yet.
+    if (what === "outcome" && operation.outcome === "refused") this.#count(operation, -1);
     this.#addOperation(this.#lateOutcomes, operation, object.id);
   }
 
@@ -176,6 +181,7 @@ export class StoreRecorder implements Recorder {
     this.#writer.close();
     this.#database.exec("BEGIN");
     this.#writeNames();
+    this.#writeBalance();
     writeHolders(this.#database, outcome, (stack) => this.#stack(stack));
     this.#writeStacks(sources);
     for (const [index, facts] of sources.entries()) this.#source(index, facts, outcome.relevant[index] ?? 0);
@@ -228,7 +234,20 @@ export class StoreRecorder implements Recorder {
   #writeLedger(count: number): void {
     for (const { operation, object } of this.#waiting.splice(0, count)) {
       this.#addOperation(this.#ledger, operation, object);
+      if (operation.outcome !== "refused") this.#count(operation, 1);
     }
+  }
+
+  #count(operation: Operation, by: number): void {
+    if (operation.delta === 0) return;
+    const kind = this.#operation(operation);
+    let stacks = this.#counts.get(kind);
+    if (!stacks) {
+      stacks = new Map();
+      this.#counts.set(kind, stacks);
+    }
+    const stack = this.#stack(operation.event.stack);
+    stacks.set(stack, (stacks.get(stack) ?? 0) + by);
   }
 
   #addOperation(rows: Rows, operation: Operation, object: number): void {
@@ -238,10 +257,13 @@ export class StoreRecorder implements Recorder {
 
   #object(object: KernelObject): void {
     const named = typeof object.key === "string";
+    const began = beganWith(object);
+    const name = object.class.class;
+    if (began !== null && began > 0) this.#creations.set(name, (this.#creations.get(name) ?? 0) + began);
     const exact = object.ledger === null || (object.ledger.breaks.length === 0 && object.losses === 0);
     this.#objects.add(
       object.id,
-      object.class.class,
+      name,
       `${object.class.title} ${named ? object.key : `0x${object.key.toString(16)}`}`,
       named ? null : signed(object.key as bigint),
       named ? (object.key as string) : null,
@@ -251,7 +273,7 @@ export class StoreRecorder implements Recorder {
       (object.destroyed?.returned ?? object.destroyed?.event)?.time ?? null,
       object.ledger?.value() ?? null,
       exact ? 1 : 0,
-      beganWith(object),
+      began,
     );
   }
 
@@ -287,6 +309,15 @@ export class StoreRecorder implements Recorder {
         operation.run(id, effect, name, site ? 1 : 0, delta, callSite?.id ?? null);
       }
     }
+  }
+
+  #writeBalance(): void {
+    const count = this.#database.prepare("INSERT INTO balance_counts VALUES (?,?,?)");
+    for (const [operation, stacks] of this.#counts) {
+      for (const [stack, times] of stacks) count.run(operation, stack, times);
+    }
+    const creation = this.#database.prepare("INSERT INTO creations VALUES (?,?)");
+    for (const [name, references] of this.#creations) creation.run(name, references);
   }
 
   /** Frames are named last: a source's symbols are complete only when it has been read. */

@@ -8,7 +8,7 @@
 export const APPLICATION_ID = 0x6b746c79;
 
 /** Raised with every change of the tables below; see migrations.ts. */
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 export const SCHEMA = `
 -- What is true of the audit as a whole: version (of ktally), state ('importing' until everything is in, then
@@ -173,6 +173,19 @@ CREATE TABLE call_sites (
   pair     INTEGER NOT NULL,          -- the same number for the sites of one pair
   shown_by INTEGER NOT NULL           -- balanced lives that show the pair; 0: the catalog says so, or nothing else is left
 ) STRICT;
+
+-- The ledger summed up, so that the balance of all objects need not be counted.
+CREATE TABLE balance_counts (
+  operation INTEGER NOT NULL,         -- operations.id; only what changes a counter and was not refused
+  stack     INTEGER,                  -- frames.stack
+  count     INTEGER NOT NULL
+) STRICT;
+
+-- References that the objects of a class began with.
+CREATE TABLE creations (
+  class TEXT PRIMARY KEY,
+  count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- What still holds an object at the end: references that were taken and not given back, and open files.
 CREATE TABLE holders (

@@ -6,6 +6,7 @@ export type ScreenName =
   | "timeline"
   | "registrations"
   | "coverage"
+  | "balance"
   | "find"
   | "events"
   | "sql"
@@ -28,6 +29,7 @@ const LISTS: readonly ScreenName[] = [
   "timeline",
   "registrations",
   "coverage",
+  "balance",
   "find",
   "events",
   "sql",
@@ -51,8 +53,9 @@ export const BINDINGS: readonly Binding[] = [
     hint: "open",
     on: ["findings", "timeline", "find", "events"],
   },
+  { command: "unfold", keys: ["right", "l", "enter"], help: "unfold", hint: "unfold", on: ["balance"] },
   { command: "unfold", keys: ["right", "l"], help: "unfold", on: ["findings"] },
-  { command: "fold", keys: ["left", "h"], help: "fold", on: ["findings"] },
+  { command: "fold", keys: ["left", "h"], help: "fold", hint: "fold", on: ["findings", "balance"] },
   {
     command: "stack",
     keys: ["enter"],
@@ -77,6 +80,17 @@ export const BINDINGS: readonly Binding[] = [
   { command: "loss", keys: ["x"], help: "to the next place where events were lost", hint: "loss", on: ["object"] },
   { command: "next-class", keys: ["]", "n"], help: "objects of the next class", hint: "next class", on: ["timeline"] },
   { command: "previous-class", keys: ["[", "N"], help: "objects of the class before", on: ["timeline"] },
+  {
+    command: "balance",
+    keys: ["b"],
+    help: "gets against puts of this object by call site",
+    hint: "balance",
+    on: ["object"],
+  },
+  { command: "next-class", keys: ["]", "n"], help: "only the next class", hint: "next class", on: ["balance"] },
+  { command: "previous-class", keys: ["[", "N"], help: "only the class before, or all", on: ["balance"] },
+  { command: "unfold-all", keys: ["+", "="], help: "unfold everything", hint: "unfold all", on: ["balance"] },
+  { command: "fold-all", keys: ["-"], help: "fold everything", on: ["balance"] },
   {
     command: "next-orphan",
     keys: ["n"],
@@ -122,7 +136,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["y"],
     help: "copy as text to the clipboard",
     hint: "copy",
-    on: ["findings", "object", "coverage", "sql"],
+    on: ["findings", "object", "balance", "coverage", "sql"],
   },
   { command: "copy-json", keys: ["Y"], help: "copy as JSON to the clipboard", on: ["findings", "sql"] },
   {
@@ -130,7 +144,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["v"],
     help: "view in $PAGER",
     hint: "pager",
-    on: ["findings", "object", "coverage", "sql", "help", "text"],
+    on: ["findings", "object", "balance", "coverage", "sql", "help", "text"],
   },
   { command: "edit", keys: ["e"], help: "open in $EDITOR", on: ["findings", "object", "text"] },
   {

@@ -27,7 +27,7 @@ describe.each(SIZES)("at $columns columns", (size) => {
     if (size.columns < 100) terminal.press("Enter");
     await terminal.shows("← kvm_vm_release", "● 48.801953");
     terminal.press("u");
-    await terminal.shows("1 is left");
+    await terminal.shows("Events 3/5");
     terminal.press("x");
     await terminal.shows("no events were lost while it lived");
     terminal.press("+");
@@ -53,10 +53,25 @@ describe.each(SIZES)("at $columns columns", (size) => {
     await terminal.shows("[ended 0]");
   });
 
+  it("the balance by call site: what is left is on top, stacks unfold", async () => {
+    const terminal = terminals.start(["tui", fixture("kvmuser-leak-6.1.dat.xz")], size);
+    await terminal.shows("leak");
+    terminal.press("3");
+    await terminal.shows("Balance all classes", /\+1 +▾ kvm/, /get kvm_get_kvm/);
+    terminal.press("+");
+    await terminal.shows(/×[0-9]+ ┌ kvm/);
+    terminal.press("1", "Enter");
+    await terminal.shows("alive · refs 1");
+    terminal.press("b");
+    await terminal.shows("Balance virtual machine 0xffffcf5cc0421000");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+
   it("registrations within the lives of their owners, and the one that sticks out", async () => {
     const terminal = terminals.start(["tui", fixture("seed0-6.1.dat.xz")], size);
     await terminal.shows("stale-ops");
-    terminal.press("3");
+    terminal.press("4");
     await terminal.shows(/kvm_amd #1 +┣━+┫/, /● kvm_device_ops 4.*┫━*▶/);
     terminal.press("n");
     await terminal.shows("its owner ended first");
@@ -87,7 +102,7 @@ describe.each(SIZES)("at $columns columns", (size) => {
   it("search by address, pid, task and function", async () => {
     const terminal = terminals.start(["tui", fixture("kvmuser-leak-6.1.dat.xz")], size);
     await terminal.shows("leak");
-    terminal.press("5", "/");
+    terminal.press("6", "/");
     terminal.type("0421000");
     await terminal.shows("virtual machine 0xffffcf5cc0421000");
     terminal.press("C-u");
@@ -106,7 +121,7 @@ describe.each(SIZES)("at $columns columns", (size) => {
   it("SQL of one's own, and what is wrong with it", async () => {
     const terminal = terminals.start(["tui", fixture("kvmuser-leak-6.1.dat.xz")], size);
     await terminal.shows("leak");
-    terminal.press("6", ":");
+    terminal.press("7", ":");
     terminal.type("SELECT class, refs_last FROM objects WHERE state = 'alive'\n");
     await terminal.shows(/kvm +1/, "1/");
     terminal.press(":", "C-u");

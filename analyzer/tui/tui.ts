@@ -1,6 +1,7 @@
 /** The terminal UI on an audit: its screens, put together. */
 import type { AuditBrowser, FindingHead } from "../store/audit-browser.js";
 import { App } from "./app.js";
+import { BalanceScreen } from "./balance/balance-screen.js";
 import { CoverageScreen } from "./coverage/coverage-screen.js";
 import { backgroundOf, depthOf, themeFor } from "./drawing/theme.js";
 import { FindScreen } from "./find/find-screen.js";
@@ -19,6 +20,7 @@ export function browse(audit: AuditBrowser, subject: string): Promise<number> {
     [
       { title: "Findings", make: () => new FindingsScreen(audit, (head) => showSubject(audit, head)) },
       { title: "Objects", make: () => new TimelineScreen(audit) },
+      { title: "Balance", make: () => new BalanceScreen(audit) },
       { title: "Registrations", make: () => new RegistrationsScreen(audit) },
       { title: "Coverage", make: () => new CoverageScreen(audit) },
       { title: "Find", make: () => new FindScreen(audit) },

@@ -1,6 +1,7 @@
 /** One object: its counter over time, every event on it, and the stack of the selected one. */
 import { seconds } from "../../report/text.js";
 import type { AuditBrowser, LossRow, NoteRow, ObjectHead, OperationRow } from "../../store/audit-browser.js";
+import { BalanceScreen } from "../balance/balance-screen.js";
 import type { Window } from "../drawing/lane.js";
 import {
   beside,
@@ -21,7 +22,6 @@ import { axisLabels, duration } from "../times.js";
 import { earlier, later } from "../zoom.js";
 import { type CounterPoint, counterPoints, drawCounter, netPoints } from "./counter-line.js";
 import { jumpTo, nextPlace, type ObjectFacts, type ObjectState, reduceObject, startObject } from "./object-state.js";
-import { unpairedGets } from "./unpaired.js";
 
 /** From here on the stack stands beside the events. */
 const SIDE_BY_SIDE = 130;
@@ -82,6 +82,9 @@ export class ObjectScreen implements View {
   }
 
   handle(command: string, size: Size): Wish | null {
+    if (command === "balance") {
+      return { kind: "open", view: new BalanceScreen(this.#audit, { id: this.#object.id, title: this.title }) };
+    }
     if (command === "page" || command === "edit") {
       return { kind: "show", text: this.#asText(), with: command === "page" ? "pager" : "editor" };
     }
@@ -169,7 +172,10 @@ export class ObjectScreen implements View {
       const places = ends.map((time) => this.#audit.operationIndexAt(this.#object.id, time));
       return [...new Set(places)].map((index) => Math.min(index, this.#count - 1)).filter((index) => index >= 0);
     }
-    return unpairedGets(this.#audit.operations(this.#object.id, 0, MOST_PAIRED));
+    const places = this.#audit
+      .heldSince(this.#object.id)
+      .map((time) => this.#audit.operationIndexAt(this.#object.id, time));
+    return [...new Set(places)].filter((index) => index < this.#count);
   }
 
   #nothingFor(jump: "culprit" | "loss" | "unpaired"): string {
@@ -360,8 +366,6 @@ export class ObjectScreen implements View {
 /** Operations read at once. */
 const PAGE = 256;
 const MOST_COPIED = 2000;
-/** Operations that are paired off to find the gets that are left. */
-const MOST_PAIRED = 20_000;
 
 function lifeOf(audit: AuditBrowser, object: ObjectHead): Window {
   const seen = audit.operationSpan(object.id);

@@ -60,11 +60,10 @@ export function interpret(probe: Probe, catalog: Catalog): Interpretation {
     return siteByFields(probe, catalog, null) ?? { role: "unknown" };
   }
   const name = withoutCloneSuffix(location.symbol);
+  const known = catalog.functions.get(name) ?? functionOfModule(name, probe);
   if (probe.kind === "kretprobe") {
-    const known = catalog.functions.get(name);
     return known ? { role: "return", function: known, result: resultField(probe) } : { role: "other" };
   }
-  const known = catalog.functions.get(name);
   const looksLikeSite = fieldNamed(probe, DELTA_NAMES) !== null;
   const isEntry = location.offset === 0 || location.offset === 4 || (location.offset === null && !looksLikeSite);
   if (isEntry && !looksLikeSite) {
@@ -93,6 +92,12 @@ function interpretReading({ name, fields }: Probe, catalog: Catalog): Interpreta
   return entry?.counter && object >= 0 && refs >= 0
     ? { role: "reading", class: entry, object, refs }
     : { role: "other" };
+}
+
+/** A module's function that no class knows: what it calls happens inside it, and it may fail. */
+function functionOfModule(name: string, probe: Probe): CataloguedFunction | undefined {
+  if (probe.at?.module == null) return undefined;
+  return { name, prototype: { returns: "int", parameters: [] }, meanings: [] };
 }
 
 function interpretTracepoint(probe: Probe, catalog: Catalog): Interpretation {

@@ -20,6 +20,8 @@ export interface Registration {
   end: "unregistered" | "home-gone" | "superseded" | null;
   /** Set once the owner has ended while the entry was still there. */
   orphaned: Owner | null;
+  /** Its owner is told by its address only: no other module that was unloaded can have been there. */
+  ownerGuessed: boolean;
   /** A later register of the key of which nobody knows whether it was refused. */
   doubtedBy: Operation | null;
 }
@@ -114,6 +116,7 @@ export class Registrations {
       unregistered: null,
       end: null,
       orphaned: null,
+      ownerGuessed: false,
       doubtedBy: null,
     };
     table.set(operation.key, entry);

@@ -85,6 +85,12 @@ function nobody(): Told {
   };
 }
 
+/** Where x86-64 maps modules, at the earliest (Documentation/arch/x86/x86_64/mm.rst). */
+const MODULES_FROM = 0xffff_ffff_a000_0000n;
+
+/** Names of all that can be listened to. */
+export const OBSERVED = Object.keys(nobody()) as (keyof Observer)[];
+
 export class World {
   readonly objects = new ObjectTracker((object) => {
     for (const observer of this.#told.forgotten) observer.forgotten(object);
@@ -144,7 +150,29 @@ export class World {
   /** The trace is over: what is still in flight settles. */
   finish(): void {
     for (const creation of this.#creations.values()) this.#live(creation);
+    this.#guessOwners();
     this.objects.finish(this.#last);
+  }
+
+  /**
+   * Entries that point into the modules' area, but into none that is there at the end: they were the unloaded one's,
+   * where only one was unloaded since.
+   */
+  #guessOwners(): void {
+    for (const entry of [...this.registrations.all()]) {
+      if (entry.owner !== null || entry.ops === null || entry.ops < MODULES_FROM) continue;
+      const { event } = entry.registered;
+      if (!this.#symbols(event.source) || this.#moduleHolding(entry.registered) !== null) continue;
+      const gone = [...this.owners.known].filter(
+        ({ kind, ended, failed }) => kind === "module" && !failed && ended !== null && ended.time > event.time,
+      );
+      const [owner] = gone;
+      if (!owner || gone.length > 1) continue;
+      entry.owner = owner;
+      entry.ownerGuessed = true;
+      entry.orphaned = owner;
+      for (const observer of this.#told.orphaned) observer.orphaned(entry, owner);
+    }
   }
 
   /** The owner that a registration made by this operation belongs to. */

@@ -11,7 +11,8 @@ import type { Finding } from "./finding.js";
 /** Improves the findings' culprits in place. */
 export function assignBlame(findings: readonly Finding[], balances: Balances, sites: CallSites): void {
   for (const finding of findings) {
-    if (finding.rule === "leak" && finding.variant === "leak") blameUnreturned(finding, balances, sites);
+    const isOpen = finding.rule === "leak" && finding.variant === "leak" && finding.culprit.certain !== true;
+    if (isOpen) blameUnreturned(finding, balances, sites);
     finding.culprit.site ??= inlinedFunction(finding);
   }
 }

@@ -49,6 +49,8 @@ export interface Culprit {
   site: string | null;
   /** The event whose stack shows it. */
   event: AuditEvent | null;
+  /** The rule has seen the very operation: there is no better one to look for. */
+  certain?: boolean;
 }
 
 export interface Finding {

@@ -5,8 +5,9 @@ import { type Reason, recordsCalls, showsEffect, workedAround } from "../lifecyc
 import { HolderCounts } from "../lifecycle/holders.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
+import { FailedCallLeak } from "./failed-call.js";
 import type { Finding } from "./finding.js";
-import type { Rule, RuleContext, RuleWatch } from "./rule.js";
+import { type Rule, type RuleContext, type RuleWatch, together } from "./rule.js";
 import { judgeAbsence, judgementOf, lossesBetween } from "./verdict.js";
 
 export const leak: Rule = {
@@ -21,6 +22,7 @@ with it until reboot.
 How ktally knows: an end was seen that should have freed the object. The counter reached zero and no destruction
 followed, while the destruction of others was recorded before and after. The module whose code it runs was unloaded.
 Every file that holds a reference was closed, and the last put left some. Everything that it could belong to is gone.
+Or a call took a reference, returned an error and kept it (derived where puts, or the value read next, are recorded).
 The first two are derived where values and destructions were recorded completely, else suspected; that files or
 parents are gone is a suspicion, since a foreign recording does not say which of them it would have shown; ktally's own
 does. After ktally check, a command whose processes are all gone, and no file of theirs is open anywhere, must have left
@@ -31,7 +33,7 @@ Not accused: an object that is alive when the trace ends. It is listed under obj
 Fixed before: dropping the reference on the error path that took it (9ed1fdee9ee3 for kvmgt).
 `,
   },
-  watch: (context) => new Leak(context),
+  watch: (context) => together(new Leak(context), new FailedCallLeak(context)),
 };
 
 /** Release may be deferred (fput, RCU, work queues): only after this time does silence mean anything. */

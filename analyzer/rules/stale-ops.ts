@@ -122,6 +122,10 @@ class StaleOps implements RuleWatch {
       isPlanned(this.#context, absence) || uses.some((use) => showsEffect(use, entry.class, ["unregister"]));
     const [armed] = this.#context.neverFired(functionsWith(entry.class, "unregister"));
     if (!hasProbe && armed === undefined) return null;
+    if (entry.ownerGuessed) {
+      const text = "that it points into that module is told by its address only";
+      judgement.loweredBy.push({ code: "function-unknown", text, probe: entry.registered.event.probe.name });
+    }
     if (entry.doubtedBy) {
       const text = `the key was registered again, and whether that was refused is not recorded`;
       judgement.loweredBy.push({ code: "result-unknown", text, probe: entry.doubtedBy.event.probe.name });

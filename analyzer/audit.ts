@@ -11,16 +11,15 @@ import type { AuditEvent } from "./decode/operation.js";
 import { ConsoleLog, isConsoleProbe } from "./import/console-log.js";
 import { openTrace } from "./import/registry.js";
 import { readTimeline } from "./import/timeline.js";
-import {
-  type CodeLocation,
-  type KernelReport,
-  type Probe,
-  type ProbeKind,
-  type SourceFacts,
-  type SymbolTable,
-  type TraceReader,
-  UnreadableInput,
-  type Wants,
+import type {
+  CodeLocation,
+  KernelReport,
+  Probe,
+  ProbeKind,
+  SourceFacts,
+  SymbolTable,
+  TraceReader,
+  Wants,
 } from "./import/trace-event.js";
 import { Balances } from "./lifecycle/balances.js";
 import { CallSites } from "./lifecycle/call-sites.js";
@@ -29,6 +28,8 @@ import { OpenFiles } from "./lifecycle/open-files.js";
 import { isAboutProcesses } from "./lifecycle/process-tree.js";
 import { Recorded } from "./lifecycle/recorded.js";
 import { type Observer, World } from "./lifecycle/world.js";
+import { joinSources } from "./one-machine.js";
+import { Pause } from "./pause.js";
 import { assignBlame } from "./rules/blame.js";
 import type { Finding } from "./rules/finding.js";
 import { collectFindings, watchAll } from "./rules/index.js";
@@ -113,6 +114,8 @@ export async function auditReaders(
     lastSeen: (tid, cpu) => seen.at(tid, cpu),
     lastOf: (tid) => seen.of(tid),
     end: () => sources.reduce((latest, facts) => lastOf(facts, latest), end),
+    lasted: (since, nanoseconds) =>
+      sources.every(({ clockIsTime }) => clockIsTime) && context.end() - since >= nanoseconds,
     recorded: recorded.filter((one) => one !== null),
   };
   const watches = watchAll(context);
@@ -124,6 +127,7 @@ export async function auditReaders(
   let id = 0;
   const console = readers.map(() => new ConsoleLog<AuditEvent>());
   const wants = (source: number) => wantsOf(decoder, locations, sources, source, recorded[source] ?? null);
+  const pause = new Pause();
   for await (const batch of readTimeline(readers, wants)) {
     for (const item of batch) {
       if (item.kind === "gap") {
@@ -149,6 +153,7 @@ export async function auditReaders(
       }
       world.apply(event, signals);
     }
+    await pause.whenDue();
     options.signal?.throwIfAborted();
     options.progress?.(sources.reduce((sum, facts) => sum + facts.eventCount, 0));
   }
@@ -196,11 +201,11 @@ export async function openTraces(paths: readonly string[]): Promise<TraceReader[
   const readers: TraceReader[] = [];
   try {
     for (const path of paths) readers.push(await openTrace(path));
+    joinSources(readers);
   } catch (error) {
     for (const reader of readers) reader.close();
     throw error;
   }
-  if (readers.length === 0) throw new UnreadableInput("no trace was named; say which file to analyze");
   return readers;
 }
 
@@ -261,7 +266,9 @@ function wantsOf(
     if (probe.at?.symbol != null) {
       if (facts?.symbols && !locations.has(name)) locations.set(name, probe.at);
     } else if (probe.at) {
-      probe.at = locations.get(name) ?? probe.at;
+      const { address } = probe.at;
+      const found = address === null ? null : (facts?.symbols?.locate(address) ?? null);
+      probe.at = found?.symbol != null ? found : (locations.get(name) ?? probe.at);
     }
     // A snapshot's values belong among the events only where both tell the same time.
     if (facts?.snapshot !== undefined && !sameClock) return false;

@@ -295,3 +295,41 @@ describe("a large audit that is kept", () => {
     }
   });
 });
+
+describe("import --explain", () => {
+  const folder = fixture("one-run-perf");
+
+  it("says what a file is, how each probe is known, and what to record", async () => {
+    const { code, stdout } = await ktally("import", "--explain", `${folder}/perf-probe.data.xz`);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/perf-probe\.data\.xz: perf\.data \(zstd\)\n {2}Linux 6\.1\.0-56-amd64, clock perf/);
+    expect(stdout).toContain("22 events, 22 relevant, nothing lost");
+    expect(stdout).toMatch(/probe:kvm_put_kvm +3 +kvm put +by its name/);
+    expect(stdout).toMatch(/ktally probes --class kvm,kvm_device_ops\n$/);
+  });
+
+  it("with symbols beside it, by them", async () => {
+    const { stdout } = await ktally("import", "--explain", `${folder}/perf.data.xz`, `${folder}/kallsyms.txt.xz`);
+    expect(stdout).toMatch(/lab:kvm_kvm_put_kvm_11 +\d+ +kvm get or put +kvm_put_kvm\+0x11 in kvm, by its address/);
+    expect(stdout).not.toContain("a copy of /proc/kallsyms");
+  });
+
+  it("names the probes that nobody understands", async () => {
+    const text = "  work-1 [000] 1.000001: p1: (ffffffffc0362640) a=0x1\n";
+    const { stdout } = await ktally("import", "--explain", file("unknown.txt", text.repeat(3)));
+    expect(stdout).toMatch(/not understood +events +tells +function\n +p1 +3 +0xffffffffc0362640: no symbol/);
+    expect(stdout).toContain("a copy of /proc/kallsyms");
+  });
+
+  it("symbols alone are no trace, and import alone does nothing", async () => {
+    expectRefusal(await ktally("import", "--explain", `${folder}/kallsyms.txt.xz`), /holds symbols only/);
+    expectRefusal(await ktally("import", `${folder}/perf.data.xz`), /--explain/);
+  });
+});
+
+describe("traces of two kernels", () => {
+  it("are not audited as one", async () => {
+    const other = fixture("clean-5.10.dat.xz");
+    expectRefusal(await ktally("analyze", BUG, other), /recorded on Linux 5\.10.*analyze each by itself/);
+  });
+});

@@ -15,6 +15,7 @@ import { checkCommand } from "./check.js";
 import { diffCommand } from "./diff.js";
 import { explainCommand } from "./explain.js";
 import { formatsCommand } from "./formats.js";
+import { importCommand } from "./import.js";
 import { probesCommand } from "./probes.js";
 import { queryCommand } from "./query.js";
 import { recordCommand } from "./record.js";
@@ -48,6 +49,7 @@ export async function run(args: readonly string[]): Promise<number> {
     balanceCommand,
     snapshotCommand,
     whyCommand,
+    importCommand,
   ]) {
     program.addCommand(command(state));
   }

@@ -82,6 +82,11 @@ export class Decoder {
     return this.#uses.values();
   }
 
+  /** Probes whose events matter to no class. */
+  passedOver(): Probe[] {
+    return [...this.#interpretations].flatMap(([probe, { role }]) => (role === "other" ? [probe] : []));
+  }
+
   decode(event: AuditEvent): Signal[] {
     let use = this.#uses.get(event.probe);
     if (use) {

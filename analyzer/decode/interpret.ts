@@ -120,7 +120,7 @@ function interpretTracepoint(probe: Probe, catalog: Catalog): Interpretation {
 /**
  * The function of a probe: from the source's symbols, else from the names that the kernel (`p_FUNC_OFFSET`, with the
  * module before it where one was given: kernel/trace/trace_kprobe.c) and perf (`probe:FUNC`, `probe:FUNC__return`)
- * give by themselves.
+ * give by themselves, else from a name that its owner took from the function.
  */
 function locate(probe: Probe, catalog: Catalog): { symbol: string; offset: number | null } | null {
   const at: CodeLocation | null = probe.at;
@@ -129,10 +129,28 @@ function locate(probe: Probe, catalog: Catalog): { symbol: string; offset: numbe
   if (automatic?.[1] !== undefined) {
     return { symbol: withoutModule(automatic[1], catalog), offset: Number(automatic[2]) };
   }
-  if (probe.system === "probe") {
-    return { symbol: probe.name.replace(/__return$/, "").replace(/_\d+$/, ""), offset: null };
-  }
-  return null;
+  const named = ownName(probe, catalog);
+  return named === null || isInside(at) ? null : { symbol: named, offset: probe.kind === "kretprobe" ? 0 : null };
+}
+
+/** What people put behind a function's name. */
+const NAME_ENDING = /_(?:return|ret|exit|entry|enter)$/;
+/** What perf does: a number for the second probe on a function. */
+const PERF_ENDING = /(?:__return)?(?:_\d+)?$/;
+
+/** The catalogued function that an event is called after. `kvm_put_kvm_L12` of perf is a line, not the function. */
+function ownName(probe: Probe, catalog: Catalog): string | null {
+  const known = (name: string) => catalog.functions.has(name) || catalog.sites.has(name);
+  if (known(probe.name)) return probe.name;
+  const bare = probe.name.replace(/^(?:[kpr]|kprobe|kretprobe)_+/, "");
+  const ending = probe.system === "probe" ? PERF_ENDING : NAME_ENDING;
+  return [bare, probe.name.replace(ending, ""), bare.replace(ending, "")].find(known) ?? null;
+}
+
+/** x86 functions begin at multiples of 16 (the probe may sit behind a 4-byte endbr): elsewhere is no entry. */
+function isInside(at: CodeLocation | null): boolean {
+  if (at?.address == null || at.address < 0xffff_ffff_0000_0000n) return false;
+  return ![0n, 4n].includes(at.address & 15n);
 }
 
 /** `kvm_intel_kvm_init` -> `kvm_init`: the longest ending after a `_` that the catalog knows. */

@@ -165,7 +165,9 @@ export function siteValues(event: TraceEvent, meaning: Extract<Interpretation, {
       guess = true;
     }
   }
-  const step = delta === null ? null : asInt(args[delta] as bigint);
+  // A value that could not be read is no number.
+  const change = delta === null ? null : (args[delta] ?? null);
+  const step = typeof change === "bigint" ? asInt(change) : null;
   return {
     object: asAddress(object),
     refs: refs === null || typeof args[refs] !== "bigint" ? null : asInt(args[refs] as bigint),

@@ -2,24 +2,17 @@
  * ftrace's text: `trace`, `trace_pipe` and per_cpu files as the kernel prints them, and `trace-cmd report`.
  * The line is defined by kernel/trace/trace_output.c and, for trace-cmd, by tracecmd/trace-read.c.
  */
+import { readGraphLine } from "./graph-line.js";
+import { makeTextReader } from "./text-file.js";
+import { type EventLine, readEventLine } from "./text-line.js";
+import { readMark } from "./text-marks.js";
 import { TextReader } from "./text-reader.js";
 import { readHead } from "./text-sniff.js";
-import {
-  type Importer,
-  type Input,
-  type SourceFacts,
-  type TraceItem,
-  type TraceReader,
-  UnreadableInput,
-  type Wants,
-} from "./trace-event.js";
-
-const CHUNK = 1 << 20;
-/** Lines of a stream after which is looked what may be handed out. */
-const LINES = 1024;
+import { type Importer, type Input, type TraceReader, UnreadableInput } from "./trace-event.js";
 
 export const ftraceText: Importer = {
   name: "ftrace text",
+  about: "trace, trace_pipe and trace-cmd report, all columns; function_graph with abstime and proc; systrace",
   priority: 100,
   sniff: (head) => readHead(head).isTrace,
   open: async (input) => openText(input),
@@ -28,63 +21,32 @@ export const ftraceText: Importer = {
 function openText(input: Input): TraceReader {
   const head = readHead(input.head);
   if (head.refusal !== null) throw new UnreadableInput(`${input.path}: ${head.refusal}`);
-  const facts: SourceFacts = {
-    path: input.path,
-    format: head.report ? "trace-cmd report" : "ftrace text",
-    clock: null,
-    clockIsTime: true,
-    kernel: null,
-    eventCount: 0,
-    cpus: new Map(),
-    gaps: [],
-    diagnostics: [],
-    listed: [],
-    symbols: null,
+  const { gluedFlags, prefix, report } = head;
+  const dialect = {
+    readLine: head.graph
+      ? readGraphLine
+      : (buffer: Buffer, start: number, end: number, line: EventLine) =>
+          readEventLine(buffer, start, end, gluedFlags, line),
+    frameStart,
+    readMark,
+    stackFollows: false,
+    isLoose: head.isWrapped || head.graph,
+    lacksNmi: report,
+    prefix,
   };
-  return {
-    facts,
-    read: async function* (wants: Wants): AsyncGenerator<TraceItem[]> {
-      const reader = new TextReader(facts, head, wants);
-      if (input.lines) yield* readStream(input.lines, reader);
-      else yield* readFile(input, reader);
-      const rest = reader.finish();
-      if (facts.eventCount === 0) {
-        const message = "no event line in it";
-        if (!head.hasHeader) throw new UnreadableInput(`${input.path}: ${message}`);
-        facts.diagnostics.push({ severity: "warning", offset: null, line: null, message });
-      }
-      if (rest.length > 0) yield rest;
-    },
-    close: () => input.close(),
-  };
+  return makeTextReader(
+    input,
+    report ? "trace-cmd report" : "ftrace text",
+    (facts, wants) => new TextReader(facts, dialect, wants),
+    head.hasHeader ? null : undefined,
+  );
 }
 
-async function* readStream(lines: AsyncIterable<string>, reader: TextReader): AsyncGenerator<TraceItem[]> {
-  let count = 0;
-  for await (const line of lines) {
-    reader.feed(Buffer.from(`${line}\n`), null);
-    if (++count % LINES !== 0) continue;
-    const items = reader.take();
-    if (items.length > 0) yield items;
+/** Position behind `=>` of a frame line, -1 for other lines. */
+function frameStart(buffer: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && (buffer[at] === 0x20 || buffer[at] === 0x09)) {
+    if (++at - start > 2) return -1;
   }
-}
-
-function* readFile(input: Input, reader: TextReader): Generator<TraceItem[]> {
-  let inEndlessLine = false;
-  for (let offset = 0; ; ) {
-    const chunk = input.read(offset, CHUNK);
-    const begin: number = inEndlessLine ? chunk.indexOf(0x0a) + 1 : 0;
-    if (!inEndlessLine || begin > 0) {
-      const used: number = begin + reader.feed(chunk.subarray(begin), offset + begin);
-      if (chunk.length < CHUNK) reader.feedRest(chunk.subarray(used), offset + used);
-      inEndlessLine = used === 0;
-      if (inEndlessLine && chunk.length === CHUNK) reader.skipEndlessLine(offset);
-      offset += inEndlessLine ? chunk.length : used;
-    } else {
-      offset += chunk.length;
-    }
-    const items = reader.take();
-    if (items.length > 0) yield items;
-    if (chunk.length < CHUNK) return;
-  }
+  return buffer[at] === 0x3d && buffer[at + 1] === 0x3e && at + 1 < end ? at + 2 : -1;
 }

@@ -18,6 +18,7 @@ const KMSG = /^\d{1,4},\d+,(\d+),[-c+](?:,caller=([TC]\d+))?[^;]*;(.*)/;
 
 export const kernelLog: Importer = {
   name: "kernel log",
+  about: "dmesg, journal, console, syslog: what the kernel said itself",
   // The last: other texts may have kernel lines in them.
   priority: 900,
   sniff: (head) => looksLikeLog(head),

@@ -1,16 +1,27 @@
 /** Knows all formats, and opens what the user names by its content. */
 
+import { bpftrace } from "./bpftrace.js";
 import { ftraceText } from "./ftrace-text.js";
 import { type OpenedInput, openInput } from "./input.js";
+import { kallsymsFile } from "./kallsyms-file.js";
 import { kernelLog } from "./kernel-log.js";
+import { perfData } from "./perf-data.js";
+import { perfScript } from "./perf-script.js";
 import { snapshotFile } from "./snapshot.js";
 import { traceDat } from "./trace-dat.js";
 import { type Gap, type Importer, type Nanoseconds, type TraceReader, UnreadableInput } from "./trace-event.js";
 
 /** In the order in which they are asked. */
-export const importers: readonly Importer[] = [snapshotFile, traceDat, ftraceText, kernelLog].sort(
-  (a, b) => a.priority - b.priority,
-);
+export const importers: readonly Importer[] = [
+  snapshotFile,
+  traceDat,
+  perfData,
+  kallsymsFile,
+  perfScript,
+  bpftrace,
+  ftraceText,
+  kernelLog,
+].sort((a, b) => a.priority - b.priority);
 
 /** @param path a file, packed or not; `-` for standard input. @throws UnreadableInput */
 export async function openTrace(path: string): Promise<TraceReader> {

@@ -18,6 +18,7 @@ const PIECE = 1 << 20;
 
 export const snapshotFile: Importer = {
   name: "ktally snapshot",
+  about: "what ktally snapshot wrote: the objects of a machine at one moment",
   priority: 50,
   sniff: (head) => /^\s*\{\s*"ktally":\s*"snapshot"/.test(head.toString("latin1", 0, 256)),
   open: async (input) => {
@@ -51,7 +52,9 @@ async function parseSnapshot(input: Input): Promise<Snapshot> {
   try {
     content = JSON.parse(text);
   } catch (error) {
-    throw new UnreadableInput(`${input.path}: the snapshot is damaged (${(error as Error).message}); take it again`);
+    // It quotes the text, line ends and all.
+    const reason = (error as Error).message.replace(/\s+/g, " ");
+    throw new UnreadableInput(`${input.path}: the snapshot is damaged (${reason}); take it again`);
   }
   const result = snapshotModel.safeParse(content);
   if (result.success) return result.data;

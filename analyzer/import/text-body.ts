@@ -16,11 +16,12 @@ const MAX_FIELDS = 128;
 const CLOSING: Record<string, string> = { '"': '"', "{": "}", "(": ")" };
 
 /** Scans `a=1 b="x y" c={0x1,0x2}`. What looks like a key inside quotes, braces or parentheses is none. */
-function scanFields(text: string): { names: string[]; texts: string[] } {
+function scanFields(text: string): { names: string[]; texts: string[]; from: number } {
   const names: string[] = [];
   const texts: string[] = [];
   NEXT_KEY.lastIndex = 0;
   let key = NEXT_KEY.exec(text);
+  const from = key?.index ?? text.length;
   while (key && names.length < MAX_FIELDS) {
     const start = NEXT_KEY.lastIndex;
     NEXT_KEY.lastIndex = closedAt(text, start);
@@ -29,7 +30,30 @@ function scanFields(text: string): { names: string[]; texts: string[] } {
     texts.push(text.slice(start, next ? next.index : text.length).trimEnd());
     key = next;
   }
-  return { names, texts };
+  return { names, texts, from };
+}
+
+/** A value's first word, and what stands between it and the next key. */
+interface PrintedValue {
+  text: string;
+  rest: string;
+}
+
+/** `key: 0x1`, or `tid: 1` where the key is one that every program has. */
+const COLON_KEY = /\b(?:([a-z]+): ?(?=0x[0-9a-f])|(cpu|tid|pid|ret|retval|rc|arg\d|time|ts|nsecs): ?(?=-?\d))/g;
+
+/** Somebody's own `key=value` (or `key: value`) pairs, and what stands before the first. */
+export function printedFields(line: string): { head: string; fields: { names: string[]; values: PrintedValue[] } } {
+  const text = line.replace(COLON_KEY, (_, plain, known) => `${plain ?? known}=`);
+  const { names, texts, from } = scanFields(text);
+  const values = texts.map((value) => {
+    const closed = closedAt(value, 0);
+    const quoted = closed > 0 ? value.slice(0, closed) : null;
+    const end = quoted?.length ?? /[\s,]/.exec(value)?.index ?? value.length;
+    const first = quoted?.startsWith('"') ? quoted.slice(1, -1) : value.slice(0, end);
+    return { text: first, rest: value.slice(end).replace(/^[\s,]+/, "") };
+  });
+  return { head: text.slice(0, from), fields: { names, values } };
 }
 
 /** Where the quoted or bracketed value at `start` ends: quotes inside are not escaped, so a key or the end must follow. */

@@ -13,6 +13,8 @@ export class EventLine {
   commEnd = 0;
   tid = 0;
   cpu = 0;
+  /** False where the line does not tell the CPU. */
+  hasCpu = true;
   /** Start and end of the flags column; equal when the line has none. */
   flagsStart = 0;
   flagsEnd = 0;

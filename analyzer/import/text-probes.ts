@@ -59,7 +59,7 @@ export class ProbeSite {
 
   constructor(
     readonly kind: ProbeKind,
-    private readonly name: string,
+    private readonly name: ProbeName,
     readonly at: CodeLocation | null,
     private readonly table: ProbeTable,
   ) {}
@@ -71,7 +71,9 @@ export class ProbeSite {
     if (!choice) {
       if (this.table.layoutCount >= MAX_LAYOUTS) return null;
       this.table.layoutCount++;
-      const probe = { kind: this.kind, system: null, name: this.name, fields, at: this.at };
+      const { kind, at } = this;
+      const name = kind === "print" ? "print" : this.name.event;
+      const probe = { kind, system: this.name.system, name, fields, at };
       choice = new ProbeChoice(probe, this, this.table.wants);
       this.layouts.set(key, choice);
     }
@@ -87,10 +89,12 @@ export class ProbeSite {
     return this.at !== null && this.at.symbol === null && this.at.address !== null;
   }
 
-  /** Takes the function's name over from a stack. */
-  setSymbol(symbol: string): void {
+  /** Takes the function over from a stack. @param offset of the probed instruction in it, null where nobody says */
+  setFunction(symbol: string, offset: number | null, module: string | null): void {
     if (!this.at || !this.isNameless()) return;
     this.at.symbol = symbol;
+    this.at.offset = offset;
+    this.at.module ??= module;
     this.refused = false;
     for (const choice of this.layouts.values()) choice.askAgain();
   }
@@ -98,6 +102,9 @@ export class ProbeSite {
 
 export class ProbeName {
   readonly role: Role;
+  /** perf prints `system:name`, ftrace the event's name only. */
+  readonly system: string | null;
+  readonly event: string;
   next: ProbeName | null = null;
   /** Its lines that are no probe hits. */
   readonly tracepoint: ProbeSite;
@@ -108,9 +115,12 @@ export class ProbeName {
     readonly bytes: Buffer,
     private readonly table: ProbeTable,
   ) {
-    this.role = ROLES.get(text) ?? "event";
+    const colon = text.indexOf(":");
+    this.system = colon < 0 ? null : text.slice(0, colon);
+    this.event = text.slice(colon + 1);
+    this.role = ROLES.get(this.event) ?? "event";
     const print = this.role === "print";
-    this.tracepoint = new ProbeSite(print ? "print" : "tracepoint", print ? "print" : text, null, table);
+    this.tracepoint = new ProbeSite(print ? "print" : "tracepoint", this, null, table);
   }
 
   /** The site that a body belongs to: a tracepoint's unless the body begins with a probed location. */
@@ -132,7 +142,7 @@ export class ProbeTable {
   layoutCount = 0;
   private nameCount = 0;
   private siteCount = 0;
-  private readonly functions = new Map<bigint, { symbol: string | null; sites: ProbeSite[] }>();
+  private readonly functions = new Map<bigint, { place: CodeLocation | null; sites: ProbeSite[] }>();
 
   constructor(readonly wants: Wants) {}
 
@@ -155,13 +165,13 @@ export class ProbeTable {
     this.siteCount++;
     const location = probedLocation(body);
     if (!location) return name.tracepoint;
-    const site = new ProbeSite(location.kind, name.text, location.at, this);
+    const site = new ProbeSite(location.kind, name, location.at, this);
     const address = location.at.address;
     if (address !== null && site.isNameless()) {
-      const known = this.functions.get(address) ?? { symbol: null, sites: [] };
+      const known = this.functions.get(address) ?? { place: null, sites: [] };
       known.sites.push(site);
       this.functions.set(address, known);
-      if (known.symbol !== null) site.setSymbol(known.symbol);
+      if (known.place) setFunction(site, known.place);
     }
     return site;
   }
@@ -177,9 +187,14 @@ export class ProbeTable {
     if (top.address !== address && top.address !== address + 1n) return;
     const known = this.functions.get(address);
     if (!known) return;
-    known.symbol = top.symbol;
-    for (const other of known.sites) other.setSymbol(top.symbol);
+    const offset = top.offset === null ? null : top.offset - Number(top.address - address);
+    known.place = { ...top, address, offset };
+    for (const other of known.sites) setFunction(other, known.place);
   }
+}
+
+function setFunction(site: ProbeSite, { symbol, offset, module }: CodeLocation): void {
+  if (symbol !== null) site.setFunction(symbol, offset, module);
 }
 
 /** Longest `(RET+0x.. [MOD] <- FUNC)`: two names of KSYM_NAME_LEN. */
@@ -220,8 +235,9 @@ function toLocation(at: string, returnsTo: string | undefined, length: number): 
   return { kind: "kretprobe", at: location, returnsTo: parseLocation(returnsTo), length };
 }
 
+/** Where several return probes sit on one call the kernel prints `[unknown/kretprobe'd]`. */
 function isKernelStyle(left: string): boolean {
-  return left.includes("+0x") || left.startsWith("0x");
+  return left.includes("+0x") || left.startsWith("0x") || left.startsWith("[");
 }
 
 /** 64-bit kernel addresses have the top bit set; of 32-bit ones only eight digits can be seen. */
@@ -234,7 +250,7 @@ function isKernelAddress(text: string, address: bigint | null): boolean {
 function hashLocation(buffer: Buffer, start: number, end: number): number | null {
   const stop = Math.min(end, start + MAX_LOCATION);
   const raw = buffer[start] === 0x5f;
-  let kernel = buffer[start + 2] === 0x78;
+  let kernel = buffer[start + 2] === 0x78 || buffer[start + 1] === 0x5b;
   let left = 0;
   let hash = 0;
   for (let at = start; at < stop; at++) {

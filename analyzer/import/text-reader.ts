@@ -1,15 +1,15 @@
 /** Reads a text line by line: records, stacks, loss marks, and what is none of these. */
 
 import { printText, probeFields, tracepointFields } from "./text-body.js";
-import { commOf, EventLine, flagsOf, prefixLength, readEventLine, toTime } from "./text-line.js";
-import { MARK_LENGTH, readMark } from "./text-marks.js";
+import type { LineReader } from "./text-file.js";
+import { commOf, EventLine, flagsOf, prefixLength, toTime } from "./text-line.js";
+import { MARK_LENGTH, type Mark } from "./text-marks.js";
 import { Notes } from "./text-notes.js";
 import { type ProbeName, type ProbeSite, ProbeTable, probedLocation } from "./text-probes.js";
-import type { TextHead } from "./text-sniff.js";
 import { framesInBody, TextStacks } from "./text-stack.js";
 import { type Held, Timeline } from "./text-timeline.js";
 import { type Previous, type Track, Tracks } from "./text-tracks.js";
-import type { SourceFacts, TraceEvent, TraceItem, Wants } from "./trace-event.js";
+import type { CodeLocation, SourceFacts, TraceEvent, TraceItem, Wants } from "./trace-event.js";
 
 /** Longer lines are damage: a record fits into a ring-buffer page, which prints to a few KiB. */
 const MAX_LINE = 65_536;
@@ -17,11 +17,30 @@ const MAX_LINE = 65_536;
 const MAX_FRAMES = 512;
 const MAX_FRAME = 1024;
 
-export class TextReader {
+/** What the lines of one tool look like. */
+export interface TextDialect {
+  /** Reads the event line in `buffer[start, end)`. @returns false when it is something else */
+  readLine(buffer: Buffer, start: number, end: number, line: EventLine): boolean;
+  /** Where a frame of a stack begins in its line, -1 for other lines. */
+  frameStart(buffer: Buffer, start: number, end: number): number;
+  /** null for a frame that is none of the kernel's. Left out: as ftrace prints them. */
+  parseFrame?: (text: string) => CodeLocation | null;
+  readMark(line: string): Mark | null;
+  /** A stack stands right behind its event (perf), it is no record of its own (ftrace). */
+  stackFollows: boolean;
+  /** Lines that say nothing are no continuation of the event before them. */
+  isLoose: boolean;
+  /** Letters of the flags column lack the NMI bit (trace-cmd): a breakpoint cannot be told from an interrupt. */
+  lacksNmi: boolean;
+  /** Bytes of `FILE: ` or `INSTANCE: ` before each line. */
+  prefix: number;
+}
+
+export class TextReader implements LineReader {
   private readonly line = new EventLine();
   private readonly notes: Notes;
   private readonly timeline = new Timeline();
-  private readonly stacks = new TextStacks();
+  private readonly stacks: TextStacks;
   private readonly probes: ProbeTable;
   private readonly tracks: Tracks;
   /** The event whose stack is being read, and its frames so far. */
@@ -30,12 +49,15 @@ export class TextReader {
   /** The event that a continuation line belongs to; null when its text cannot continue or nobody wants it. */
   private continued: Held | null = null;
   private lineNumber = 0;
+  /** Records that had come when `settle` was called last. */
+  private settled = 0;
 
   constructor(
     private readonly facts: SourceFacts,
-    private readonly head: TextHead,
+    private readonly dialect: TextDialect,
     wants: Wants,
   ) {
+    this.stacks = new TextStacks(dialect.parseFrame);
     this.notes = new Notes(facts.diagnostics);
     this.probes = new ProbeTable(wants);
     this.tracks = new Tracks(facts);
@@ -88,6 +110,12 @@ export class TextReader {
     return this.timeline.take(this.facts.eventCount, false);
   }
 
+  settle(): TraceItem[] {
+    const items = this.timeline.take(this.facts.eventCount, false, this.settled);
+    this.settled = this.facts.eventCount;
+    return items;
+  }
+
   /** Hands out all that is left and completes the facts. */
   finish(): TraceItem[] {
     this.finishStack();
@@ -118,17 +146,17 @@ export class TextReader {
       this.damage("NUL bytes", offset);
       while (start < end && buffer[start] === 0) start++;
     }
-    const frame = frameStart(buffer, start, end);
+    const frame = this.dialect.frameStart(buffer, start, end);
     if (frame !== -1) {
       if (this.stackOf && this.frames.length < MAX_FRAMES) {
         this.frames.push(buffer.toString("latin1", frame, Math.min(end, frame + MAX_FRAME)).trim());
       }
       return undefined;
     }
-    const prefix = prefixLength(buffer, start, end, this.head.prefix);
+    const prefix = prefixLength(buffer, start, end, this.dialect.prefix);
     if (prefix > 0) this.tracks.select(buffer.toString("latin1", start, start + prefix));
     start += prefix;
-    if (readEventLine(buffer, start, end, this.head.gluedFlags, this.line)) return this.readRecord(buffer);
+    if (this.dialect.readLine(buffer, start, end, this.line)) return this.readRecord(buffer);
     if (end > start) this.readOther(buffer, start, end, offset);
     return undefined;
   }
@@ -146,7 +174,7 @@ export class TextReader {
     if (isStack && previous !== null && previous.tid === line.tid) {
       if (name.role === "kernel-stack") this.startStack(buffer, previous);
     } else {
-      track.open.follow(line.seconds, line.nanos);
+      if (line.hasCpu) track.open.follow(line.seconds, line.nanos);
       track.previous = null;
     }
     this.endGaps(track);
@@ -157,9 +185,11 @@ export class TextReader {
     const site = name.site(buffer, line.bodyStart, line.bodyEnd);
     const held = site.refused ? null : this.build(buffer, name, site);
     track.previous = { tid: line.tid, site, held };
+    if (this.dialect.stackFollows) this.startStack(buffer, track.previous);
     if (held) {
       this.timeline.add(held);
-      track.open.add(held);
+      if (line.hasCpu) track.open.add(held);
+      else held.waits = false;
       if (site.kind === "tracepoint" || site.kind === "print") this.continued = held;
     }
     return held;
@@ -184,12 +214,11 @@ export class TextReader {
         ? probeFields(body.slice(location.length))
         : site.kind === "print"
           ? { names: ["buf"], values: [printText(name.text, body)] }
-          : tracepointFields(name.text, body);
+          : tracepointFields(name.event, body);
     const choice = site.choose(fields.names);
     if (choice === null) return this.overflow();
     let flags = flagsOf(buffer, line);
-    // trace-cmd's letters lack the NMI bit, so a breakpoint cannot be told from an interrupt.
-    if (location !== null && this.head.report && line.rawFlags < 0 && flags !== null && flags & 0x08) flags = null;
+    if (location !== null && this.dialect.lacksNmi && line.rawFlags < 0 && flags !== null && flags & 0x08) flags = null;
     const event: TraceEvent = {
       kind: "event",
       probe: choice.probe,
@@ -216,7 +245,8 @@ export class TextReader {
     if (previous.held === null && !previous.site.isNameless()) return;
     this.stackOf = previous;
     const { line } = this;
-    if (line.named) this.frames.push(...framesInBody(buffer.toString("latin1", line.bodyStart, line.bodyEnd)));
+    if (line.named && !this.dialect.stackFollows)
+      this.frames.push(...framesInBody(buffer.toString("latin1", line.bodyStart, line.bodyEnd)));
   }
 
   private finishStack(): void {
@@ -245,7 +275,7 @@ export class TextReader {
   }
 
   private readOther(buffer: Buffer, start: number, end: number, offset: number | null): void {
-    const mark = readMark(buffer.toString("latin1", start, Math.min(end, start + MARK_LENGTH)));
+    const mark = this.dialect.readMark(buffer.toString("latin1", start, Math.min(end, start + MARK_LENGTH)));
     if (this.stackOf) this.finishStack();
     switch (mark?.kind) {
       case "loss":
@@ -265,7 +295,7 @@ export class TextReader {
 
   /** A line of some event's text that had line ends in it; or no part of the trace at all. */
   private readStray(text: string, offset: number | null): void {
-    if (this.head.isWrapped) return;
+    if (this.dialect.isLoose) return;
     const event = this.continued?.item;
     const last = event?.kind === "event" ? event.args.at(-1) : null;
     if (event?.kind === "event" && typeof last === "string" && last.length + text.length < MAX_LINE) {
@@ -278,15 +308,6 @@ export class TextReader {
 
 const FUNCTION = Buffer.from("function");
 const FUNCTION_HASH = FUNCTION.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0);
-
-/** Position behind `=>` of a frame line, -1 for other lines. */
-function frameStart(buffer: Buffer, start: number, end: number): number {
-  let at = start;
-  while (at < end && (buffer[at] === 0x20 || buffer[at] === 0x09)) {
-    if (++at - start > 2) return -1;
-  }
-  return buffer[at] === 0x3d && buffer[at + 1] === 0x3e && at + 1 < end ? at + 2 : -1;
-}
 
 /** A number at the end of a cut line may lack digits, a word letters; whole pointers and closed quotes do not. */
 function forgetLastValue(event: TraceEvent): void {

@@ -1,4 +1,5 @@
 /** Is it ftrace's text, and which: by content, never by name. */
+import { isPlacedGraphLine } from "./graph-line.js";
 import { EventLine, prefixLength, readEventLine } from "./text-line.js";
 
 /** What the head of a text tells about the whole. */
@@ -10,6 +11,8 @@ export interface TextHead {
   hasHeader: boolean;
   /** The lines stand in systrace's HTML: what is around them is no part of the trace. */
   isWrapped: boolean;
+  /** The function_graph tracer's lines, with time and task. */
+  graph: boolean;
   /** Why it cannot be read although it is a trace, and what to do; null when it can. */
   refusal: string | null;
   /** Bytes of `FILE: ` or `INSTANCE: ` before each line. */
@@ -42,7 +45,7 @@ export function readHead(head: Buffer): TextHead {
   const lines = firstLines(head);
   const prefix = prefixWidth(lines);
   const gluedFlags = gluedWidth(lines);
-  const tally = { events: 0, padded: 0, foreign: 0, graph: 0, options: REFUSED_OPTIONS.map(() => 0) };
+  const tally = { events: 0, padded: 0, foreign: 0, graph: 0, placed: 0, options: REFUSED_OPTIONS.map(() => 0) };
   let header: "report" | "kernel" | null = null;
   let tracer = "nop";
   for (const [index, text] of lines.entries()) {
@@ -55,17 +58,19 @@ export function readHead(head: Buffer): TextHead {
     }
   }
   const refused = REFUSED_OPTIONS.find((_, index) => tally.options[index]! > tally.events);
-  const graph = tracer === "function_graph" && tally.events === 0;
+  const graph = tally.events === 0 && (tracer === "function_graph" || tally.placed > 0);
   return {
     report: header === "report" || (header === null && tally.padded * 2 > tally.events),
-    isTrace: systrace || header !== null || tally.events > Math.max(tally.foreign, tally.graph),
+    isTrace: systrace || header !== null || tally.events + tally.placed > Math.max(tally.foreign, tally.graph),
     hasHeader: header !== null,
     isWrapped: systrace,
-    refusal: graph
-      ? refuseTracer(tracer)
-      : header === "kernel" && refused
-        ? refuseOption(refused.option)
-        : binary(head),
+    graph: graph && tally.placed > 0,
+    refusal:
+      graph && tally.placed === 0
+        ? refuseTracer(tracer)
+        : header === "kernel" && refused
+          ? refuseOption(refused.option)
+          : binary(head),
     prefix,
     gluedFlags,
   };
@@ -75,7 +80,7 @@ function count(
   text: string,
   prefix: number,
   gluedFlags: number,
-  tally: { events: number; padded: number; foreign: number; graph: number; options: number[] },
+  tally: { events: number; padded: number; foreign: number; graph: number; placed: number; options: number[] },
 ): void {
   if (FRAME_OR_MARK.test(text)) return;
   const line = new EventLine();
@@ -88,12 +93,13 @@ function count(
   }
   const option = REFUSED_OPTIONS.findIndex((refused) => refused.line.test(text));
   if (option !== -1) tally.options[option]!++;
+  else if (isPlacedGraphLine(text)) tally.placed++;
   else if (GRAPH.test(text)) tally.graph++;
   else if (PERF_EVENT.test(text) || !/^\s/.test(text)) tally.foreign++;
 }
 
 function refuseTracer(tracer: string): string {
-  return `${tracer} prints events without task and time: record with current_tracer nop, or with trace-cmd`;
+  return `${tracer} prints events without task and time: set the options funcgraph-abstime and funcgraph-proc, or record with current_tracer nop`;
 }
 
 function refuseOption(option: string): string {

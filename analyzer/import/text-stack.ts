@@ -28,11 +28,19 @@ export function parseLocation(text: string): CodeLocation {
   };
 }
 
+/** `trace-cmd report -N` pads to eight frames with 0x0. */
+function parseFrame(text: string): CodeLocation | null {
+  return text === "" || text === "0x0" || text === "0" ? null : parseLocation(text);
+}
+
 /** Makes stacks of printed frames; equal text gives the same object. */
 export class TextStacks {
   private readonly stacks = new Map<string, Stack>();
-  private readonly locations = new Map<string, CodeLocation>();
+  private readonly locations = new Map<string, CodeLocation | null>();
   private cached = 0;
+
+  /** @param parse Reads a frame; null where it is none of the kernel's. */
+  constructor(private readonly parse: (text: string) => CodeLocation | null = parseFrame) {}
 
   /** The stack of these frame lines, the `=>` already removed. null when no frame is left of it. */
   intern(lines: readonly string[]): Stack | null {
@@ -41,8 +49,8 @@ export class TextStacks {
     if (known) return known;
     const frames: CodeLocation[] = [];
     for (const line of lines) {
-      // `trace-cmd report -N` pads to eight frames with 0x0.
-      if (line !== "" && line !== "0x0" && line !== "0") frames.push(this.locate(line));
+      const frame = this.locate(line);
+      if (frame) frames.push(frame);
     }
     if (frames.length === 0) return null;
     const stack = { frames };
@@ -56,10 +64,10 @@ export class TextStacks {
     return stack;
   }
 
-  private locate(text: string): CodeLocation {
+  private locate(text: string): CodeLocation | null {
     let location = this.locations.get(text);
-    if (!location) {
-      location = parseLocation(text);
+    if (location === undefined) {
+      location = this.parse(text);
       this.locations.set(text, location);
     }
     return location;

@@ -5,7 +5,7 @@
  * records of any CPU have, so that lines that go backwards a little (unsorted or concatenated captures) still find
  * their place. Neither a silent CPU nor a clock that starts anew may hold back the rest for ever: beyond `MAX_HELD`
  * items the oldest leaves, if need be with `nextOnCpu` null, that is with a wider window than it had, which can only
- * make a verdict weaker.
+ * make a verdict weaker. So do the events of a live stream that have waited for a while.
  */
 import { isEarlier, toTime } from "./text-line.js";
 import type { ProbeChoice } from "./text-probes.js";
@@ -46,8 +46,11 @@ export class Timeline {
     this.held.push(held);
   }
 
-  /** Hands out what may leave after `records` records, equal times in the order of the text; in the end everything. */
-  take(records: number, ended: boolean): TraceItem[] {
+  /**
+   * Hands out what may leave after `records` records, equal times in the order of the text; in the end everything.
+   * @param settled Records up to this one came so long ago (of a live stream) that nothing older will come.
+   */
+  take(records: number, ended: boolean, settled = 0): TraceItem[] {
     if (!this.isSorted || this.head * 2 > this.held.length) {
       this.held = this.held.slice(this.head);
       this.head = 0;
@@ -57,7 +60,7 @@ export class Timeline {
     const items: TraceItem[] = [];
     for (; this.head < this.held.length; this.head++) {
       const held = this.held[this.head]!;
-      if (!ended && held.item !== null) {
+      if (!ended && held.item !== null && held.record > settled) {
         const crowded = this.held.length - this.head > MAX_HELD;
         if (!crowded && (held.waits || records - held.record < REORDER_RECORDS)) break;
         if (held.waits) this.unfollowed++;

@@ -1,5 +1,6 @@
 /** The options of a trace.dat: a list of (id, bytes). Source: trace-cmd, Documentation/trace-cmd/trace-cmd.dat.v7.5.txt. */
 
+import { readTimeShift, type TimeShift } from "./time-shift.js";
 import type { ByteReader } from "./trace-dat-bytes.js";
 
 export const OPTION = {
@@ -11,6 +12,8 @@ export const OPTION = {
   UNAME: 5,
   OFFSET: 7,
   CPUCOUNT: 8,
+  TRACEID: 11,
+  TIME_SHIFT: 12,
   TSC2NSEC: 14,
   HEADER_INFO: 16,
   FTRACE_EVENTS: 17,
@@ -37,10 +40,23 @@ export interface TraceDatOptions {
   cpuCount: number | null;
   /** Events that the kernel says it lost, by CPU. */
   losses: Map<number, number>;
+  /** Names this recording: a guest's names its host's. */
+  traceId: bigint | null;
+  /** In a guest's file: from its clock to the host's. */
+  timeShift: TimeShift | null;
 }
 
 export function noOptions(): TraceDatOptions {
-  return { clock: null, kernel: null, scale: null, timeOffset: 0n, cpuCount: null, losses: new Map() };
+  return {
+    clock: null,
+    kernel: null,
+    scale: null,
+    timeOffset: 0n,
+    cpuCount: null,
+    losses: new Map(),
+    traceId: null,
+    timeShift: null,
+  };
 }
 
 /** Takes in one option that both versions know; others are left to the caller. `data` holds the option only. */
@@ -65,6 +81,12 @@ export function readCommonOption(options: TraceDatOptions, id: number, data: Byt
       break;
     case OPTION.CPUCOUNT:
       options.cpuCount = data.u32();
+      break;
+    case OPTION.TRACEID:
+      options.traceId = data.u64();
+      break;
+    case OPTION.TIME_SHIFT:
+      options.timeShift = readTimeShift(data);
       break;
     case OPTION.TSC2NSEC:
       options.scale = { mult: BigInt(data.u32()), shift: BigInt(data.u32()) };

@@ -3,6 +3,7 @@
 import { parseKallsyms } from "./kallsyms.js";
 import { mergeByTime } from "./merge.js";
 import { StackTable } from "./stack-table.js";
+import { shiftOf } from "./time-shift.js";
 import { type Bytes, DamagedPart } from "./trace-dat-bytes.js";
 import { type MissingPages, type Pages, readCompressedPages, readRawPages } from "./trace-dat-chunks.js";
 import { CpuStream } from "./trace-dat-cpu.js";
@@ -47,10 +48,15 @@ export function makeTraceDatReader(
     gaps: [],
     diagnostics,
     listed: [],
+    traceId: file.options.traceId,
+    hostTraceId: file.options.timeShift?.peer ?? null,
     /** Parsing takes about 100 ms, so it waits until something asks. */
     get symbols() {
       if (symbols === undefined) symbols = readSymbols(file, report);
       return symbols;
+    },
+    set symbols(table) {
+      symbols = table;
     },
   };
   return {
@@ -127,9 +133,13 @@ async function* readItems(
 
 function openStreams(bytes: Bytes, file: TraceDatFile, decoder: RecordDecoder, report: Report): CpuStream[] {
   const { littleEndian, pageHeader, options } = file;
-  const toTime = (raw: bigint) => {
-    const scaled = options.scale === null ? raw : (raw * options.scale.mult) >> options.scale.shift;
-    return scaled + options.timeOffset;
+  const toTime = (cpu: number) => {
+    const toHost = options.timeShift === null ? null : shiftOf(options.timeShift, cpu);
+    return (recorded: bigint) => {
+      const raw = toHost === null ? recorded : toHost(recorded);
+      const scaled = options.scale === null ? raw : (raw * options.scale.mult) >> options.scale.shift;
+      return scaled + options.timeOffset;
+    };
   };
   const data = soundData(file, report);
   const pieceBytes = Math.min(PIECE_BYTES, PIECES_BYTES / Math.max(1, data.length));
@@ -140,7 +150,7 @@ function openStreams(bytes: Bytes, file: TraceDatFile, decoder: RecordDecoder, r
       layout: { ...pageHeader, pageSize, littleEndian },
       pieces: openPieces(bytes, file, buffer, cpuData, pageSize, pieceBytes),
       decoder,
-      toTime,
+      toTime: toTime(cpuData.cpu),
       report,
     });
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ByteWriter } from "./testing/byte-writer.js";
 import { exampleTrace, INIT, kvmPut, MODULE_GET, PUT, REGISTER, stack, USER_STACK } from "./testing/example-trace.js";
 import { eventsOf, memoryInput, readItems } from "./testing/memory-input.js";
 import type { BuiltPage } from "./testing/ring-buffer-builder.js";
@@ -217,6 +218,21 @@ describe("clocks", () => {
     const { events, facts } = await read(buildTraceDat({ ...trace, clock: "local [x86-tsc]\n" }));
     expect(events[0]?.time).toBe(64642408808543n);
     expect(facts.clockIsTime).toBe(false);
+  });
+
+  it("of a guest become the host's", async () => {
+    const shift = new ByteWriter(true).u64(0x1234).u32(0).u32(1).u32(1);
+    shift.u64(0).u64(63430235715905n).u64(1).u64(0);
+    const scale = new ByteWriter(true).u32(735842807).u32(31).u64(0);
+    const options: BuiltTrace["options"] = [
+      [12, shift.toBuffer()],
+      [14, scale.toBuffer()],
+    ];
+    // Raw time, offset and scale of a real file; the result is what trace-cmd prints for it.
+    const trace = pages({ time: 1212173092638n, records: [kvmPut(0, 1n)] });
+    const { events, facts } = await read(buildTraceDat({ ...trace, clock: "local [x86-tsc]\n", options }));
+    expect(events[0]?.time).toBe(22149948193188n);
+    expect(facts.hostTraceId).toBe(0x1234n);
   });
 
   it("are moved by the offsets of the recording", async () => {

@@ -17,6 +17,7 @@ const USUAL_PAGE_SIZE = 4096;
 
 export const traceDat: Importer = {
   name: "trace.dat",
+  about: "trace-cmd record: versions 6 and 7 (none, zlib, zstd), buffer instances, any clock, guests, cut files",
   priority: 10,
   sniff: (head) => head.subarray(0, MAGIC.length).equals(MAGIC),
   open,

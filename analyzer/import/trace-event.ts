@@ -76,7 +76,9 @@ export type GapCode =
   /** The ring buffer was overwritten before the source begins (entries-in-buffer < entries-written, `buffer started`). */
   | "overwritten"
   /** The file ends early or a part of it could not be read. */
-  | "damaged";
+  | "damaged"
+  /** The recorder was told to leave events out: it took only a sample of the hits, or only some tasks. */
+  | "left-out";
 
 /** A span in which events of one CPU, or of all, are missing. */
 export interface Gap {
@@ -207,6 +209,9 @@ export interface SourceFacts {
   /** Events that the source lists, whether they fired or not (trace.dat: its event formats); empty for text. */
   listed: { system: string; name: string; kind: ProbeKind; fields: readonly string[]; fired: boolean }[];
   symbols: SymbolTable | null;
+  /** Names the recording among those of a host and its guests, and (in a guest's) the host's; trace.dat only. */
+  traceId?: bigint | null;
+  hostTraceId?: bigint | null;
   /** What a kernel log holds; other sources have none. */
   reports?: KernelReport[];
   /** What the source says of one moment, without events; other sources say nothing. */
@@ -226,6 +231,8 @@ export interface TraceReader {
 /** A format: how to know it by its first bytes and how to read it. */
 export interface Importer {
   name: string;
+  /** What of it can be read, in a line: `ktally formats` prints it. */
+  about: string;
   /** Importers are asked in ascending order; unique. */
   priority: number;
   /** True when the first bytes (at most 64 KiB, already unwrapped) are of this format. */

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import { createGunzip } from "node:zlib";
 import xz from "xz-decompress";
-import { ZSTDDecoder } from "zstddec/stream";
+import { loadZstd, streamZstd } from "./decompress.js";
 import { Spool } from "./spool.js";
 
 export type Wrapper = "gzip" | "xz" | "zstd";
@@ -120,19 +120,6 @@ const UNPACK: Record<Wrapper, Unpack> = {
   },
 
   async zstd(pieces, keep) {
-    const decoder = new ZSTDDecoder();
-    await decoder.init();
-    let idle = 0;
-    function* watched() {
-      for (const piece of pieces) {
-        idle = 0;
-        yield piece;
-      }
-    }
-    for (const part of decoder.decodeStreaming(watched())) {
-      // The decoder does not look at its library's errors, it repeats the failing call for ever.
-      if (part.length === 0 && ++idle > 2) throw new Error("invalid data");
-      if (part.length > 0) keep(part);
-    }
+    for (const part of streamZstd(await loadZstd(), pieces)) keep(part);
   },
 };

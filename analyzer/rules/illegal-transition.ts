@@ -115,7 +115,7 @@ class IllegalTransition implements RuleWatch {
     const { operation, machine, from, to } = lookup;
     const { event } = operation;
     const { decoder } = this.#context;
-    if (this.#context.end() - event.time < ENDLESS_NS || this.#context.lastOf(event.tid)?.id !== event.id) return null;
+    if (!this.#context.lasted(event.time, ENDLESS_NS) || this.#context.lastOf(event.tid)?.id !== event.id) return null;
     const returns = [...decoder.uses].some(
       ({ interpretation: meaning }) => meaning.role === "return" && meaning.function === operation.call?.function,
     );

@@ -30,6 +30,8 @@ export interface RuleContext {
   end(): bigint;
   /** What ktally's own recordings among the sources say of themselves. */
   recorded: readonly Recorded[];
+  /** Whether the audit goes on for so many nanoseconds after a time; never, where a clock counts something else. */
+  lasted(since: bigint, nanoseconds: bigint): boolean;
 }
 
 /** A rule at work. It listens while the trace is read, and judges once it is over. */

@@ -129,7 +129,7 @@ class UnregisterStuck implements RuleWatch {
 
   #isStuck(call: Call): boolean {
     const { entry } = call;
-    if (this.#context.end() - entry.time < STUCK_NS) return false;
+    if (!this.#context.lasted(entry.time, STUCK_NS)) return false;
     const object = this.#objectOf(call);
     if (object && (object.state === "destroyed" || object.first.event.time > entry.time)) return false;
     const last = this.#context.lastOf(entry.tid);

@@ -1,5 +1,6 @@
 /** Which build of a module is loaded, as sysfs tells it. */
 import { existsSync, readFileSync } from "node:fs";
+import { buildIdOfNotes } from "./kernel/elf.js";
 
 export interface ModuleBuild {
   buildId: string | null;
@@ -11,7 +12,7 @@ export function loadedBuild(name: string, sys = "/sys"): ModuleBuild | null {
   const folder = `${sys}/module/${name}`;
   if (!existsSync(`${folder}/initstate`) && !existsSync(`${folder}/notes`)) return null;
   return {
-    buildId: readOr(null, () => buildIdOf(readFileSync(`${folder}/notes/.note.gnu.build-id`))),
+    buildId: readOr(null, () => buildIdOfNotes(readFileSync(`${folder}/notes/.note.gnu.build-id`))),
     srcversion: readOr(null, () => readFileSync(`${folder}/srcversion`, "utf8").trim()),
   };
 }
@@ -20,13 +21,6 @@ export function loadedBuild(name: string, sys = "/sys"): ModuleBuild | null {
 export function isSameBuild(a: ModuleBuild, b: ModuleBuild): boolean {
   if (a.buildId !== null && b.buildId !== null) return a.buildId === b.buildId;
   return a.srcversion === null || b.srcversion === null || a.srcversion === b.srcversion;
-}
-
-/** An ELF note: sizes of name and description, type, `GNU\0`, the id (elf(5), Nhdr). */
-function buildIdOf(note: Buffer): string {
-  const nameSize = (note.readUInt32LE(0) + 3) & ~3;
-  const size = note.readUInt32LE(4);
-  return note.toString("hex", 12 + nameSize, 12 + nameSize + size);
 }
 
 function readOr<T>(otherwise: T, read: () => T): T {

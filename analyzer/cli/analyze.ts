@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { analyze } from "../index.js";
 import { harmless } from "../report/harmless.js";
@@ -46,18 +47,27 @@ unreadable input; 125 a class was seen only in part, a suspicion remains, or not
 skips on 125).`;
 
 /** An option that takes one value each time: it must not swallow the trace files behind it. */
-function collect(value: string, before: string[] | undefined): string[] {
+export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
+}
+
+/**
+ * The classes that --class names; null without it.
+ * @throws WrongUse when there is none of that name.
+ */
+export function classesOf(options: readonly string[] | undefined, catalog: Catalog): string[] | null {
+  const classes = options?.flatMap((names) => names.split(",")) ?? null;
+  const unknown = classes?.find((name) => !catalog.classes.has(name));
+  if (unknown !== undefined) {
+    throw new WrongUse(`--class ${unknown}: there is no such class; ktally catalog list names them all`);
+  }
+  return classes;
 }
 
 /** Analyzes and reports; returns the exit code. */
 export async function runAnalyze(files: readonly string[], options: Options): Promise<number> {
   const catalog = defaultCatalog(options.catalog);
-  const classes = options.class?.flatMap((names) => names.split(",")) ?? null;
-  const unknown = classes?.find((name) => !catalog.classes.has(name));
-  if (unknown !== undefined) {
-    throw new WrongUse(`--class ${unknown}: there is no such class; ktally catalog list names them all`);
-  }
+  const classes = classesOf(options.class, catalog);
   const known = {
     suppressions: (options.suppressions ?? []).flatMap(readSuppressions),
     baseline: new Set((options.baseline ?? []).flatMap(readBaseline).map(({ fingerprint }) => fingerprint)),

@@ -1,20 +1,28 @@
 import { closeSync, readFileSync } from "node:fs";
+import { release } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
+import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { findTraceCmd } from "../../collectors/ftrace/capture.js";
 import { cleanRemains } from "../../collectors/ftrace/claim.js";
 import { findTracefs } from "../../collectors/ftrace/tracefs.js";
+import { openKernel, runningKernel } from "../../collectors/kernel/kernel-view.js";
+import { makePlan } from "../../collectors/kernel/make-plan.js";
 import type { ProbePlan } from "../../collectors/plan.js";
 import { type RecordOptions, record } from "../../collectors/record.js";
 import type { Recording } from "../../collectors/recording.js";
 import { EXIT } from "../exit-code.js";
 import { harmless } from "../report/harmless.js";
 import { version } from "../version.js";
+import { classesOf, collect } from "./analyze.js";
 import { openToWrite, writeOut } from "./output.js";
 import { WrongUse } from "./wrong-use.js";
 
 export interface RecordingOptions {
+  class?: string[];
+  catalog?: string[];
   plan?: string;
+  modules?: string;
   buffer?: number;
   limit: number;
   traceCmd: boolean;
@@ -48,7 +56,10 @@ one; 2 when nothing was recorded, with the reason.`;
 /** Options of every command that records. */
 export function addRecordingOptions(command: Command): Command {
   return command
-    .option("--plan <file>", "probe plan to arm, as JSON (ktally probes --format json)")
+    .option("--class <names>", "record only these resource classes (ktally catalog list): a,b or once each", collect)
+    .option("--catalog <file>", "a further catalog entry of your own; may be repeated", collect)
+    .option("--modules <folder>", "the running kernel's modules, where they are not below /lib/modules")
+    .option("--plan <file>", "arm this plan instead of this kernel's own (ktally probes --format json)")
     .option("--buffer <KiB>", "ring buffer per CPU (default: by the number of CPUs)", positive)
     .option("--limit <rate>", "hits per second above which the hottest probes are switched off", positive, 20_000)
     .option("--hot", "arm hot probes, too")
@@ -89,7 +100,7 @@ async function streamRecording(command: readonly string[] | null, options: Optio
     if (!unread.signal.aborted && !(await writeOut(chunk))) unread.abort();
   };
   const recording = await record({
-    ...recordOptions(options.output ?? null, command, options),
+    ...(await recordOptions(options.output ?? null, command, options)),
     stream: sink,
     signal: unread.signal,
   });
@@ -103,23 +114,25 @@ export function defaultOutput(options: RecordingOptions): string {
 }
 
 /** Records as the options say; what the user should know goes to standard error. */
-export function makeRecording(
+export async function makeRecording(
   output: string,
   command: readonly string[] | null,
   options: RecordingOptions,
 ): Promise<Recording> {
-  return record(recordOptions(output, command, options));
+  return record(await recordOptions(output, command, options));
 }
 
-function recordOptions(
+async function recordOptions(
   output: string | null,
   command: readonly string[] | null,
   options: RecordingOptions,
-): RecordOptions {
-  // Better now than when everything is armed.
+): Promise<RecordOptions> {
+  // Why nothing can be recorded is told before anything that takes long.
+  findTracefs();
   if (output !== null) closeSync(openToWrite(output));
+  const catalog = defaultCatalog(options.catalog);
   return {
-    plan: readPlan(options.plan),
+    plan: options.plan === undefined ? await planFor(catalog, options) : readPlan(options.plan),
     version: version(),
     output,
     command,
@@ -128,19 +141,25 @@ function recordOptions(
     mayUseTraceCmd: options.traceCmd,
     stream: null,
     hot: options.hot ?? false,
-    holdingFiles: [...defaultCatalog().classes.values()].flatMap(({ files }) => files ?? []),
+    holdingFiles: [...catalog.classes.values()].flatMap(({ files }) => files ?? []),
     say,
   };
 }
 
-function readPlan(path: string | undefined): ProbePlan {
-  if (path === undefined) throw new WrongUse("--plan FILE is needed: which probes to arm");
+/** The plan for the kernel that runs. */
+async function planFor(catalog: Catalog, options: RecordingOptions): Promise<ProbePlan> {
+  const classes = classesOf(options.class, catalog);
+  const files = runningKernel();
+  const view = await openKernel({ ...files, modules: options.modules ?? files.modules }, catalog);
+  const plan = makePlan(view, catalog, classes === null ? null : new Set(classes));
+  return { ...plan, kernel: { ...plan.kernel, release: release() } };
+}
+
+function readPlan(path: string): ProbePlan {
   try {
     return JSON.parse(readFileSync(path, "utf8")) as ProbePlan;
   } catch (error) {
-    throw new WrongUse(
-      `${path}: is no probe plan (${(error as Error).message}); ktally probes --format json makes one`,
-    );
+    throw new WrongUse(`${path}: is no probe plan (${(error as Error).message}); ktally probes --format json makes one`);
   }
 }
 

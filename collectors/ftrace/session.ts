@@ -1,7 +1,7 @@
 /** Records a plan with ftrace, in an instance that has been claimed. */
 import { openSync, writeSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { loadedBuild } from "../modules.js";
+import { isSameBuild, loadedBuild } from "../modules.js";
 import type { PlannedProbe, ProbePlan } from "../plan.js";
 import type { Unarmed } from "../recording.js";
 import { Refusal } from "../refusal.js";
@@ -108,11 +108,10 @@ export class FtraceSession implements Session {
     const events: CapturedEvent[] = [];
     for (const probe of this.#plan.probes) {
       const isTracepoint = probe.kind === "tracepoint";
-      const why = isTracepoint ? this.#lacksTracepoint(probe) : this.#tracefs.define(renderKprobeEvent(probe));
+      const why = isTracepoint ? this.#lacksTracepoint(probe) : this.#define(probe);
       const system = isTracepoint ? (probe.module ?? "") : GROUP;
       if (why === null) events.push({ system, event: isTracepoint ? probe.symbol : probe.event, filter: probe.filter });
-      else
-        this.#refused.push({ event: probe.event, why: "refused", text: `the kernel refused it: ${why}`, atNs: null });
+      else this.#refused.push({ event: probe.event, why: "refused", text: why, atNs: null });
     }
     if (!events.some(({ system }) => system === GROUP)) {
       const text = this.#refused[0]?.text ?? "the plan has none";
@@ -122,7 +121,18 @@ export class FtraceSession implements Session {
   }
 
   #lacksTracepoint({ module, symbol }: PlannedProbe): string | null {
-    return this.#tracefs.hasTracepoint(module ?? "", symbol) ? null : "it has no such tracepoint";
+    return this.#tracefs.hasTracepoint(module ?? "", symbol) ? null : "this kernel has no such tracepoint";
+  }
+
+  /** Defines a kprobe; why not, or null when it was taken. */
+  #define(probe: PlannedProbe): string | null {
+    const planned = probe.module === null ? undefined : this.#plan.modules[probe.module];
+    const loaded = probe.module === null ? null : loadedBuild(probe.module);
+    if (planned && loaded && !isSameBuild(planned, loaded)) {
+      return `the ${probe.module} that is loaded is another build than the plan's: --modules names its folder`;
+    }
+    const why = this.#tracefs.define(renderKprobeEvent(probe));
+    return why === null ? null : `the kernel refused it: ${why}`;
   }
 }
 

@@ -159,7 +159,9 @@ function readPlan(path: string): ProbePlan {
   try {
     return JSON.parse(readFileSync(path, "utf8")) as ProbePlan;
   } catch (error) {
-    throw new WrongUse(`${path}: is no probe plan (${(error as Error).message}); ktally probes --format json makes one`);
+    throw new WrongUse(
+      `${path}: is no probe plan (${(error as Error).message}); ktally probes --format json makes one`,
+    );
   }
 }
 

@@ -29,13 +29,15 @@ function looksLikeLog(head: Buffer): boolean {
   if (head.includes(0) && !startsAsExport(head)) return false;
   if (startsAsExport(head)) return true;
   let dated = 0;
+  let others = 0;
   for (const raw of head.toString("utf8").split("\n")) {
     const line = parseLine(raw);
-    if (line === null) continue;
+    if (line === null || line.text === "") continue;
     if (beginsReport(line.text)) return true;
-    if (line.clock !== null && ++dated >= ENOUGH_LINES) return true;
+    if (line.clock === null) others++;
+    else if (++dated >= ENOUGH_LINES) return true;
   }
-  return false;
+  return dated > 0 && others === 0;
 }
 
 function parseLine(raw: string): LogLine | null {

@@ -45,8 +45,17 @@ describe("a log alone", () => {
   });
 
   it("a warning points to its rule, no more: the call that it follows from is not seen", async () => {
-    const outcome = await auditFiles(SEED0_LOG);
+    const withoutRegisters = readFileSync(SEED0_LOG, "utf8").replaceAll(/RAX: \S+/g, "");
+    const outcome = await auditText(withoutRegisters);
     expect(findingLines(outcome)).toEqual(["stale-ops suspected kvm_device_ops 0xundefined kvm_init"]);
+  });
+
+  it("with the refusal still in its register the warning proves it; told again it is one finding", async () => {
+    const log = readFileSync(SEED0_LOG, "utf8");
+    const again = log.replaceAll("[   29.7", "[   59.7").replaceAll("PID: 201", "PID: 301");
+    const outcome = await auditText(log + again);
+    expect(findingLines(outcome)).toEqual(["stale-ops proven kvm_device_ops 0xundefined kvm_init"]);
+    expect(outcome.findings[0]?.evidence.map(({ event }) => event.tid)).toEqual([201, 301]);
     const [report] = outcome.reports;
     expect(report?.meaning.lookalikes.map(({ commit }) => commit)).toEqual(["571ee1b68598"]);
     expect(report?.meaning.learn).toBe("ktally record --class kvm_device_ops,kvm_core -o trace.dat");

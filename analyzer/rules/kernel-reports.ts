@@ -49,14 +49,25 @@ export function judgeReports(
     // A log beside the trace says the same once more.
     const known = reports.find((other) => isSame(other.report, judged.report));
     judged.finding = known ? known.finding : (findings.find((finding) => isAbout(finding, judged)) ?? null);
-    if (known === undefined) {
-      if (judged.finding) strengthen(judged.finding, judged);
-      else judged.finding = ownFinding(judged, context);
-      if (judged.finding && !findings.includes(judged.finding)) findings.push(judged.finding);
+    if (known === undefined && judged.finding) {
+      strengthen(judged.finding, judged);
+    } else if (known === undefined) {
+      const own = ownFinding(judged, context);
+      const before =
+        own === null ? undefined : reports.find(({ finding }) => finding !== null && isAgain(finding, own));
+      if (before?.finding && own) before.finding.evidence.push(...own.evidence);
+      else if (own) findings.push(own);
+      judged.finding = before?.finding ?? own;
     }
     reports.push(judged);
   }
   return { findings, reports };
+}
+
+/** The same report once more, of another task: one finding, several times. */
+function isAgain(a: Finding, b: Finding): boolean {
+  const sameObject = a.object.address === b.object.address && a.object.key === b.object.key;
+  return a.rule === b.rule && a.class === b.class && a.culprit.function === b.culprit.function && sameObject;
 }
 
 function isSame(a: KernelReport, b: KernelReport): boolean {

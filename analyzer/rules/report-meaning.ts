@@ -3,6 +3,7 @@
  * The rule follows from the kind of report, the class from the functions on its stacks.
  */
 import type { Catalog } from "../../collectors/catalog/catalog.js";
+import { ERRNO } from "../../collectors/catalog/errno.js";
 import type { ClassEntry, HistoryEntry } from "../../collectors/catalog/schema.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
 import type { CodeLocation, KernelReport } from "../import/trace-event.js";
@@ -121,17 +122,36 @@ function warningOf(
   for (const entry of catalog.classes.values()) {
     const warning = Object.hasOwn(entry.warnings, name) ? entry.warnings[name] : undefined;
     if (warning === undefined) continue;
+    const { rule, variant } = warning;
+    if (showsDuplicate(report, entry)) return { class: entry, to: pointer(rule, variant) };
     const doubt = "the log does not show the call that this follows from";
-    return { class: entry, to: { rule: warning.rule, variant: warning.variant, weight: "suspicion", doubt } };
+    return { class: entry, to: { rule, variant, weight: "suspicion", doubt } };
   }
   return null;
+}
+
+/** The result that is warned of is still in the register that it was returned in (x86-64, arm64). */
+function showsDuplicate({ registers }: KernelReport, entry: ClassEntry): boolean {
+  const value = registers.get("RAX") ?? registers.get("x0");
+  if (value === undefined) return false;
+  const result = Number(BigInt.asIntN(32, value));
+  return (entry.table?.duplicate_errors ?? []).some((name) => result === -(ERRNO[name] ?? 0));
 }
 
 function pointerOf(report: KernelReport, functions: readonly string[], catalog: Catalog): Pointer | null {
   if (report.kind === "oops" || report.kind === "bug") return pointerOfOops(report);
   if (report.kind === "stall") return pointerOfStall(functions, catalog);
+  if (report.kind === "list" && /^add corr/.test(report.bug) && report.addresses.some(isModuleData)) {
+    // A static entry of a module that is gone; the list was never told.
+    return pointer("stale-ops", "ops-stale");
+  }
   if (report.kind === "hung-task" && !functions.some((name) => isBlocking(name, catalog))) return null;
   return POINTERS.find(({ kind, bug }) => kind === report.kind && (bug?.test(report.bug) ?? true))?.to ?? null;
+}
+
+/** Where modules are loaded on x86-64 with a kernel at a random address (arch/x86/include/asm/pgtable_64_types.h). */
+function isModuleData(address: bigint): boolean {
+  return address >= 0xffffffffc0000000n && address < 0xffffffffff000000n;
 }
 
 function isBlocking(name: string, catalog: Catalog): boolean {

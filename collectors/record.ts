@@ -3,6 +3,7 @@
  * disarms whatever happens; it is also what disarms in the end, so that undoing has one way only.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { BpftraceSession } from "./bpftrace/session.js";
 import { startCommand } from "./command.js";
 import { claimInstance } from "./ftrace/claim.js";
 import { ReaperProcess } from "./ftrace/reaper-process.js";
@@ -11,6 +12,7 @@ import { findTracefs, type Tracefs } from "./ftrace/tracefs.js";
 import { Interrupts } from "./interrupts.js";
 import { type OpenFile, openFiles, seesAllProcesses } from "./processes.js";
 import { type CommandRun, MARK, type Recording, type Settled } from "./recording.js";
+import { Refusal } from "./refusal.js";
 import { type Session, traceTime } from "./session.js";
 import { writeRecording } from "./sidecar.js";
 
@@ -23,6 +25,7 @@ const SETTLE_MOST_MS = 15_000;
 const SETTLE_POLL_MS = 200;
 
 export interface RecordOptions extends Omit<FtraceOptions, "onChild"> {
+  backend: "ftrace" | "bpftrace";
   /** ktally's version, for the sidecar. */
   version: string;
   /** null: until the user stops it. */
@@ -50,9 +53,7 @@ export async function record(options: RecordOptions): Promise<Recording> {
   try {
     marker = await claimInstance(tracefs);
     await reaper.hold();
-    const probes = options.plan.probes.filter(({ rate }) => options.hot || rate !== "hot");
-    const onChild = (pid: number) => reaper.watch(pid);
-    const session = new FtraceSession(tracefs, marker, { ...options, plan: { ...options.plan, probes }, onChild });
+    const session = makeSession(tracefs, marker, options, (pid) => reaper.watch(pid));
     return await recordWith(session, interrupts, options);
   } finally {
     interrupts.close();
@@ -60,6 +61,20 @@ export async function record(options: RecordOptions): Promise<Recording> {
     const problems = (await reaper.finish()) ?? disarmOurselves(tracefs);
     for (const problem of problems) options.say(problem);
   }
+}
+
+function makeSession(
+  tracefs: Tracefs,
+  marker: number,
+  options: RecordOptions,
+  onChild: (pid: number) => void,
+): Session {
+  const probes = options.plan.probes.filter(({ rate }) => options.hot || rate !== "hot");
+  const plan = { ...options.plan, probes };
+  const { backend, output } = options;
+  if (backend === "ftrace") return new FtraceSession(tracefs, marker, { ...options, plan, onChild });
+  if (output === null) throw new Refusal("bpftrace records into a file: --output names one");
+  return new BpftraceSession({ plan, output, onChild });
 }
 
 /** The reaper was killed. */
@@ -91,6 +106,7 @@ async function recordWith(session: Session, interrupts: Interrupts, options: Rec
     allProcessesSeen: false,
   };
   if (output !== null) writeRecording(output, recording);
+  if (session.backend === "bpftrace") for (const loss of againstFtrace(recording)) say(loss);
   session.mark(MARK.begin);
   const watching = setInterval(() => session.look(), WATCH_MS);
   try {
@@ -116,6 +132,20 @@ async function recordWith(session: Session, interrupts: Interrupts, options: Rec
   else say(problem);
   if (output !== null) writeRecording(output, recording);
   return recording;
+}
+
+/** What bpftrace does not show of each class, and ftrace does. */
+function againstFtrace({ plan, unarmed }: Recording): string[] {
+  const losses = plan.classes.flatMap(({ class: name }) => {
+    const own = plan.probes.filter(({ classes }) => classes.includes(name));
+    const lost = unarmed.filter(({ event }) => own.some((probe) => probe.event === event));
+    const [first] = lost;
+    return first ? [`bpftrace: ${lost.length} of ${own.length} probes of ${name} cannot be had: ${first.text}`] : [];
+  });
+  return [
+    ...losses,
+    "bpftrace: no stacks; a module's probes are gone after its reload; hits that were missed are not counted, so that the silence of a probe proves nothing",
+  ];
 }
 
 function leftOut({ plan, hot }: RecordOptions): Recording["unarmed"] {

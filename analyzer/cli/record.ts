@@ -1,6 +1,6 @@
 import { closeSync, readFileSync } from "node:fs";
 import { release } from "node:os";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { findTraceCmd } from "../../collectors/ftrace/capture.js";
@@ -25,6 +25,7 @@ export interface RecordingOptions {
   modules?: string;
   buffer?: number;
   limit: number;
+  backend: "ftrace" | "bpftrace";
   traceCmd: boolean;
   hot?: boolean;
 }
@@ -63,6 +64,11 @@ export function addRecordingOptions(command: Command): Command {
     .option("--buffer <KiB>", "ring buffer per CPU (default: by the number of CPUs)", positive)
     .option("--limit <rate>", "hits per second above which the hottest probes are switched off", positive, 20_000)
     .option("--hot", "arm hot probes, too")
+    .addOption(
+      new Option("--backend <name>", "what records; bpftrace sees less and says what")
+        .choices(["ftrace", "bpftrace"])
+        .default("ftrace"),
+    )
     .option("--no-trace-cmd", "read trace_pipe, even though trace-cmd is installed")
     .passThroughOptions();
 }
@@ -110,6 +116,7 @@ async function streamRecording(command: readonly string[] | null, options: Optio
 
 /** Where a recording goes that nobody gave a name. */
 export function defaultOutput(options: RecordingOptions): string {
+  if (options.backend === "bpftrace") return "ktally.json";
   return options.traceCmd && findTraceCmd() !== null ? "ktally.dat" : "ktally.txt";
 }
 
@@ -136,6 +143,7 @@ async function recordOptions(
     version: version(),
     output,
     command,
+    backend: options.backend,
     bufferKb: options.buffer ?? null,
     limit: options.limit,
     mayUseTraceCmd: options.traceCmd,

@@ -141,6 +141,10 @@ export class Recorded {
       const text = "the recorder was killed: what its probes missed is not known";
       reasons.push({ code: "damaged", text, probe: null });
     }
+    if (this.#recording.backend === "bpftrace") {
+      const text = "bpftrace does not count the hits that it missed";
+      reasons.push({ code: "not-probed", text, probe: null });
+    }
     for (const { event, text } of this.#recording.unarmed) {
       if (this.#isAbout(event, entry)) reasons.push({ code: "not-probed", text: `${event}: ${text}`, probe: event });
     }

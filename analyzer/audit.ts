@@ -43,6 +43,8 @@ export interface AuditOptions {
   classes: readonly string[] | null;
   /** Called now and then with the number of events read so far. */
   progress?: (events: number) => void;
+  /** Called between batches, for who watches the audit go on; `soFar` judges what has been read until then. */
+  follow?: (soFar: () => AuditOutcome) => Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -124,6 +126,21 @@ export async function auditReaders(
 
   const relevant = readers.map(() => 0);
   const locations = new Map<string, CodeLocation>();
+  const judge = (sightings: readonly Sighting[], moments: readonly Moment[]): AuditOutcome => {
+    const told = judgeSnapshots(moments, collectFindings(watches), options.catalog);
+    const { findings, reports } = judgeReports(told, sightings, context, options.catalog);
+    assignBlame(findings, balances, sites);
+    const coverage = judgeCoverage({
+      catalog: options.catalog,
+      decoder,
+      world,
+      observed,
+      sources,
+      recorded: context.recorded,
+      classes: options.classes,
+    });
+    return { sources, relevant, world, decoder, balances, sites, files, findings, reports, coverage };
+  };
   let id = 0;
   const console = readers.map(() => new ConsoleLog<AuditEvent>());
   const wants = (source: number) => wantsOf(decoder, locations, sources, source, recorded[source] ?? null);
@@ -156,6 +173,10 @@ export async function auditReaders(
     await pause.whenDue();
     options.signal?.throwIfAborted();
     options.progress?.(sources.reduce((sum, facts) => sum + facts.eventCount, 0));
+    if (options.follow) {
+      await options.follow(() => judge([], []));
+      balances.goOn();
+    }
   }
   const last = decoder.finish();
   for (const signal of last) if (signal.kind === "update") observed.outcome(signal.operation);
@@ -178,19 +199,7 @@ export async function auditReaders(
     recorder?.event(event);
     moments.push({ snapshot: facts.snapshot, event });
   }
-  const told = judgeSnapshots(moments, collectFindings(watches), options.catalog);
-  const { findings, reports } = judgeReports(told, sightings, context, options.catalog);
-  assignBlame(findings, balances, sites);
-  const coverage = judgeCoverage({
-    catalog: options.catalog,
-    decoder,
-    world,
-    observed,
-    sources,
-    recorded: context.recorded,
-    classes: options.classes,
-  });
-  return { sources, relevant, world, decoder, balances, sites, files, findings, reports, coverage };
+  return judge(sightings, moments);
 }
 
 /**

@@ -1,28 +1,38 @@
 /** All commands, and the one place where errors become a line and an exit code. */
 import { Command, CommanderError } from "commander";
-import { CatalogError } from "../../collectors/catalog/catalog.js";
-import { UnusableKernel } from "../../collectors/kernel/unusable.js";
-import { Refusal } from "../../collectors/refusal.js";
 import { EXIT } from "../exit-code.js";
-import { UnreadableInput } from "../import/trace-event.js";
 import { harmless } from "../report/harmless.js";
-import { UnusableDatabase } from "../store/database.js";
 import { version } from "../version.js";
-import { analyzeCommand } from "./analyze.js";
-import { balanceCommand } from "./balance.js";
-import { catalogCommand } from "./catalog.js";
-import { checkCommand } from "./check.js";
-import { diffCommand } from "./diff.js";
-import { explainCommand } from "./explain.js";
-import { formatsCommand } from "./formats.js";
-import { importCommand } from "./import.js";
-import { probesCommand } from "./probes.js";
-import { queryCommand } from "./query.js";
-import { recordCommand } from "./record.js";
-import { snapshotCommand } from "./snapshot.js";
-import { tuiCommand } from "./tui.js";
-import { whyCommand } from "./why.js";
-import { WrongUse } from "./wrong-use.js";
+
+type Make = (state: { exit: number }) => Command;
+
+/** Each is loaded when it is asked for: a screen is there before an importer would have been read. */
+const COMMANDS: Readonly<Record<string, () => Promise<Make>>> = {
+  analyze: async () => (await import("./analyze.js")).analyzeCommand,
+  check: async () => (await import("./check.js")).checkCommand,
+  record: async () => (await import("./record.js")).recordCommand,
+  tui: async () => (await import("./tui.js")).tuiCommand,
+  live: async () => (await import("./live.js")).liveCommand,
+  diff: async () => (await import("./diff.js")).diffCommand,
+  explain: async () => (await import("./explain.js")).explainCommand,
+  query: async () => (await import("./query.js")).queryCommand,
+  catalog: async () => (await import("./catalog.js")).catalogCommand,
+  probes: async () => (await import("./probes.js")).probesCommand,
+  formats: async () => (await import("./formats.js")).formatsCommand,
+  balance: async () => (await import("./balance.js")).balanceCommand,
+  snapshot: async () => (await import("./snapshot.js")).snapshotCommand,
+  why: async () => (await import("./why.js")).whyCommand,
+  import: async () => (await import("./import.js")).importCommand,
+};
+/** Errors that are the user's to mend, by name: their sentence says how. */
+const KNOWN: ReadonlySet<string> = new Set([
+  "UnreadableInput",
+  "UnusableDatabase",
+  "UnusableKernel",
+  "CatalogError",
+  "Refusal",
+  "WrongUse",
+]);
 
 /** Runs one command line (without node and script). Never throws. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -35,23 +45,11 @@ export async function run(args: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text) })
     .showHelpAfterError("(ktally --help lists the commands)");
-  for (const command of [
-    analyzeCommand,
-    checkCommand,
-    recordCommand,
-    tuiCommand,
-    diffCommand,
-    explainCommand,
-    queryCommand,
-    catalogCommand,
-    probesCommand,
-    formatsCommand,
-    balanceCommand,
-    snapshotCommand,
-    whyCommand,
-    importCommand,
-  ]) {
-    program.addCommand(command(state));
+  const [first = ""] = args;
+  const asked = Object.hasOwn(COMMANDS, first) ? [first] : Object.keys(COMMANDS);
+  for (const name of asked) {
+    const make = await COMMANDS[name]?.();
+    if (make) program.addCommand(make(state));
   }
   // Commands inherit how the program ends.
   for (const command of program.commands) command.exitOverride();
@@ -65,9 +63,7 @@ export async function run(args: readonly string[]): Promise<number> {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.clean : EXIT.unusable;
-  const known = [UnreadableInput, UnusableDatabase, UnusableKernel, CatalogError, Refusal, WrongUse].some(
-    (kind) => error instanceof kind,
-  );
+  const known = error instanceof Error && KNOWN.has(error.name);
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(known ? `ktally: ${harmlessLines(message)}\n` : `ktally: ${unexpected(error, message)}\n`);
   return EXIT.unusable;

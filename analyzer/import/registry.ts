@@ -1,5 +1,6 @@
 /** Knows all formats, and opens what the user names by its content. */
 
+import type { Readable } from "node:stream";
 import { bpftrace } from "./bpftrace.js";
 import { ftraceText } from "./ftrace-text.js";
 import { type OpenedInput, openInput } from "./input.js";
@@ -24,8 +25,8 @@ export const importers: readonly Importer[] = [
 ].sort((a, b) => a.priority - b.priority);
 
 /** @param path a file, packed or not; `-` for standard input. @throws UnreadableInput */
-export async function openTrace(path: string): Promise<TraceReader> {
-  const input = await openInput(path);
+export async function openTrace(path: string, standardInput?: Readable): Promise<TraceReader> {
+  const input = await openInput(path, standardInput);
   try {
     const importer = importers.find((candidate) => candidate.sniff(input.head));
     if (importer === undefined) throw new UnreadableInput(`${path}: ${unknownFormat(input.head)}`);

@@ -80,7 +80,12 @@ export class Balances implements Observer {
     this.#learn(object);
   }
 
-  /** Pairs of a class's call sites; call when the audit is over. */
+  /** The audit was judged before its end: what is still to come teaches more. */
+  goOn(): void {
+    this.#pairs = null;
+  }
+
+  /** Pairs of a class's call sites, by what was seen so far. */
   pairs(entry: ClassEntry): readonly Pair[] {
     if (this.#pairs === null) {
       for (const object of [...this.#tallies.keys()]) this.#learn(object);

@@ -114,6 +114,17 @@ export interface RegistrationRow {
   owner_ended_ns: bigint | null;
 }
 
+/** An object that is alive at a moment. */
+export interface LiveObject {
+  id: number;
+  label: string;
+  since_ns: bigint;
+  /** null: not known. */
+  refs: number | null;
+  /** What happened to it last. */
+  last: string | null;
+}
+
 /** Whose events: a task's or a probe's. */
 export type EventsOf = { tid: number } | { probe: number };
 
@@ -145,6 +156,9 @@ export interface SqlResult {
   isCut: boolean;
 }
 
+/** At a moment; one that was replaced is gone, too, only nobody saw when. */
+const ALIVE =
+  "coalesce(o.created_ns, 0) <= ? AND (o.destroyed_ns IS NULL OR o.destroyed_ns > ?) AND o.state <> 'replaced'";
 /** Objects that are looked through for a part of an address. */
 const LOOKED_THROUGH = 100_000;
 const MOST_THREADS = 20_000;
@@ -432,6 +446,69 @@ export class AuditBrowser {
     return this.#all(
       "SELECT cpu, min(first_ns) AS first, max(last_ns) AS last FROM cpus GROUP BY cpu ORDER BY cpu",
     ).map((row) => ({ cpu: number(row.cpu), first_ns: big(row.first) ?? 0n, last_ns: big(row.last) ?? 0n }));
+  }
+
+  /** Events that the sources say are missing. */
+  lost(): { places: number; known: number } {
+    const row = this.#get("SELECT sum(lost_places) AS places, sum(lost_known) AS known FROM sources");
+    return { places: number(row?.places), known: number(row?.known) };
+  }
+
+  /** How many events there are in equal parts of a span, and in its last second. */
+  rates(
+    { from, to }: { from: bigint; to: bigint },
+    parts: number,
+  ): { counts: number[]; perSecond: number; total: number } {
+    const edges = Array.from({ length: parts }, (_, part) =>
+      this.#eventAt(from + ((to - from) * BigInt(part)) / BigInt(parts)),
+    );
+    const end = this.#eventAt(to + 1n);
+    const counts = edges.map((edge, part) => (edges[part + 1] ?? end) - edge);
+    return { counts, perSecond: end - this.#eventAt(to - 1_000_000_000n), total: end - 1 };
+  }
+
+  /** Objects that are alive at a moment, as far as seen, those last made first. */
+  aliveAt(at: bigint, most: number): LiveObject[] {
+    const before = this.#eventAt(at + 1n);
+    return this.#all(
+      `SELECT o.id, o.label, coalesce(o.created_ns, (SELECT e.time_ns FROM ledger l JOIN events e ON e.id = l.event
+                                                      WHERE l.object = o.id ORDER BY l.event LIMIT 1)) AS since_ns,
+              (SELECT max(l.rowid) FROM ledger l WHERE l.object = o.id AND l.event < ?
+                 AND l.event = (SELECT max(event) FROM ledger WHERE object = o.id AND event < ?)) AS last
+       FROM objects o WHERE ${ALIVE} ORDER BY o.id DESC LIMIT ?`,
+      before,
+      before,
+      at,
+      at,
+      most,
+    )
+      .filter((row) => row.last !== null)
+      .map((row) => {
+        const last = this.#get(
+          `SELECT k.function, k.effect, k.delta, l.refs, l.outcome FROM ledger l JOIN operations k ON k.id = l.operation
+           WHERE l.rowid = ?`,
+          number(row.last),
+        );
+        const refs = numberOrNull(last?.refs);
+        const delta = last?.outcome === "refused" ? 0 : number(last?.delta);
+        return {
+          id: number(row.id),
+          label: text(row.label),
+          since_ns: big(row.since_ns) ?? at,
+          refs: refs === null ? null : refs + delta,
+          last: last ? `${text(last.effect)} ${text(last.function)}` : null,
+        };
+      });
+  }
+
+  /** Objects alive at a moment and their references, by class. */
+  aliveCounts(at: bigint): { class: string; count: number; references: number }[] {
+    return this.#all(
+      `SELECT class, count(*) AS n, sum(CASE WHEN refs_last > 0 THEN refs_last ELSE 0 END) AS refs FROM objects o
+       WHERE ${ALIVE} GROUP BY class ORDER BY class`,
+      at,
+      at,
+    ).map((row) => ({ class: text(row.class), count: number(row.n), references: number(row.refs) }));
   }
 
   registrationCount(): number {

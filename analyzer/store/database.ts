@@ -64,9 +64,32 @@ export function openAuditDatabase(path: string): Database {
 /** Adds views, and the indexes where the audit will be searched, and marks it as whole. */
 export function completeAuditDatabase(database: Database, isSearched: boolean): void {
   if (isSearched) database.exec(INDEXES);
-  database.exec(SETTLE_OUTCOMES);
+  settleOutcomes(database);
   database.exec(VIEWS);
   database.prepare("INSERT OR REPLACE INTO meta VALUES ('state', 'complete')").run();
+}
+
+/**
+ * Creates the database of an audit that is read while it is written: with its indexes and views from the start.
+ * @throws UnusableDatabase
+ */
+export function createLiveDatabase(path: string): Database {
+  const database = createAuditDatabase(path);
+  guard(path, () => {
+    database.exec(INDEXES);
+    database.exec(VIEWS);
+  });
+  return database;
+}
+
+/** Marks a live audit as whole. */
+export function completeLiveDatabase(database: Database): void {
+  database.prepare("INSERT OR REPLACE INTO meta VALUES ('state', 'complete')").run();
+}
+
+/** What became known of operations after their rows were written. */
+export function settleOutcomes(database: Database): void {
+  database.exec(SETTLE_OUTCOMES);
 }
 
 /** Removes an audit that is to be made anew; anything that is not one of ours is not touched. */

@@ -8,7 +8,7 @@ import type { CallSite, CallSites } from "../lifecycle/call-sites.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import type { Registration } from "../lifecycle/registrations.js";
 import type { Finding } from "../rules/finding.js";
-import { completeAuditDatabase } from "./database.js";
+import { completeAuditDatabase, settleOutcomes } from "./database.js";
 import { type FindingTexts, writeFindings } from "./findings.js";
 import { writeHolders } from "./holders.js";
 import { writeReports } from "./reports.js";
@@ -18,6 +18,26 @@ import { type Rows, Writer } from "./writer.js";
 
 /** Operations are written a little later, so that most outcomes are known by then. */
 const LEDGER_DELAY = 512;
+/** Tables that a snapshot fills anew. */
+const WRITTEN_AGAIN = [
+  "probes",
+  "tasks",
+  "operations",
+  "frames",
+  "call_sites",
+  "holders",
+  "balance_counts",
+  "creations",
+  "sources",
+  "cpus",
+  "diagnostics",
+  "gaps",
+  "coverage",
+  "reasons",
+  "findings",
+  "evidence",
+  "reports",
+];
 const LEDGER = ["event", "object", "operation", "refs", "outcome", "result"];
 
 export class StoreRecorder implements Recorder {
@@ -46,13 +66,13 @@ export class StoreRecorder implements Recorder {
 
   /**
    * Without `keepsEvents` only the events that findings rest on are written, and no ledger: what nobody will query
-   * need not be stored. It makes an audit a third faster.
+   * need not be stored. It makes an audit a third faster. `isLive`: somebody reads while it is written.
    */
-  constructor(database: Database, version: string, keepsEvents: boolean) {
+  constructor(database: Database, version: string, keepsEvents: boolean, isLive = false) {
     this.#database = database;
     this.#keepsEvents = keepsEvents;
     database.prepare("INSERT INTO meta VALUES ('state', 'importing'), ('version', ?)").run(version);
-    this.#writer = new Writer(database);
+    this.#writer = new Writer(database, isLive);
     this.#events = this.#writer.table("events", [
       "id",
       "source",
@@ -173,13 +193,41 @@ export class StoreRecorder implements Recorder {
 
   /** Writes what is known at the end and completes the database. */
   finish(outcome: AuditOutcome, exit: number, texts: FindingTexts): void {
-    const { world, sources } = outcome;
-    this.#writeLedger(this.#waiting.length);
     if (!this.#keepsEvents) this.#evidence(outcome.findings);
-    for (const object of world.objects.all()) this.#object(object);
-    for (const entry of world.registrations.all()) this.#registration(entry);
+    this.#rows(outcome);
     this.#writer.close();
     this.#database.exec("BEGIN");
+    this.#derived(outcome, exit, texts);
+    this.#database.exec("COMMIT");
+    completeAuditDatabase(this.#database, this.#keepsEvents);
+  }
+
+  /**
+   * Writes what is known so far, in place of what was known before: for who reads the database while the audit goes
+   * on. The database must be a live one.
+   */
+  snapshot(outcome: AuditOutcome, exit: number, texts: FindingTexts): void {
+    // Objects and registrations that may still change are written again the next time.
+    const creations = new Map(this.#creations);
+    this.#rows(outcome);
+    this.#writer.flush();
+    this.#database.exec("BEGIN");
+    for (const table of WRITTEN_AGAIN) this.#database.exec(`DELETE FROM ${table}`);
+    this.#derived(outcome, exit, texts);
+    settleOutcomes(this.#database);
+    this.#database.exec("COMMIT");
+    this.#creations.clear();
+    for (const [name, count] of creations) this.#creations.set(name, count);
+  }
+
+  #rows({ world }: AuditOutcome): void {
+    this.#writeLedger(this.#waiting.length);
+    for (const object of world.objects.all()) this.#object(object);
+    for (const entry of world.registrations.all()) this.#registration(entry);
+  }
+
+  #derived(outcome: AuditOutcome, exit: number, texts: FindingTexts): void {
+    const { sources } = outcome;
     this.#writeNames();
     this.#writeBalance();
     writeHolders(this.#database, outcome, (stack) => this.#stack(stack));
@@ -190,9 +238,7 @@ export class StoreRecorder implements Recorder {
     writeFindings(this.#database, outcome.findings, texts);
     writeReports(this.#database, outcome.reports, outcome.findings);
     writeSnapshotHolders(this.#database, outcome);
-    this.#database.prepare("INSERT INTO meta VALUES ('exit', ?)").run(String(exit));
-    this.#database.exec("COMMIT");
-    completeAuditDatabase(this.#database, this.#keepsEvents);
+    this.#database.prepare("INSERT OR REPLACE INTO meta VALUES ('exit', ?)").run(String(exit));
   }
 
   /** The events that findings rest on, in order. */

@@ -29,7 +29,7 @@ export class RowBatch {
 
   constructor(
     private readonly table: string,
-    private readonly columns: readonly string[],
+    readonly columns: readonly string[],
     private readonly capacity: number,
   ) {
     this.#width = columns.length;

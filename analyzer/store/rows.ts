@@ -8,7 +8,10 @@ const ROWS_PER_STATEMENT = 64;
 export class RowInserter {
   readonly #statements = new Map<string, Statement>();
 
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly replaces = false,
+  ) {}
 
   /** One transaction. */
   insert(batch: PackedRows): void {
@@ -30,7 +33,9 @@ export class RowInserter {
     if (!statement) {
       const row = `(${columns.map(() => "?").join(",")})`;
       const values = Array(rows).fill(row).join(",");
-      statement = this.database.prepare(`INSERT INTO ${table} (${columns.join(",")}) VALUES ${values}`);
+      statement = this.database.prepare(
+        `${this.replaces ? "REPLACE" : "INSERT"} INTO ${table} (${columns.join(",")}) VALUES ${values}`,
+      );
       this.#statements.set(key, statement);
     }
     return statement;

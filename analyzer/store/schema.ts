@@ -311,7 +311,7 @@ export const SETTLE_OUTCOMES = `
 UPDATE ledger SET refs = late.refs, outcome = late.outcome, result = late.result
 FROM (SELECT *, max(rowid) FROM late_outcomes GROUP BY event, object, operation) AS late
 WHERE ledger.event = late.event AND ledger.object = late.object AND ledger.operation = late.operation;
-DROP TABLE late_outcomes;
+DELETE FROM late_outcomes;
 `;
 
 /** What makes plain SQL useful; documented in the README. */

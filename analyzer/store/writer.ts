@@ -45,9 +45,13 @@ export class Writer {
   readonly #batches = new Map<string, RowBatch>();
   #thread: Thread | null = null;
 
-  constructor(database: Database) {
+  readonly #isLive: boolean;
+
+  /** `isLive`: rows are inserted here, and a later row of the same number takes the place of the one before. */
+  constructor(database: Database, isLive: boolean) {
     this.#database = database;
-    this.#inserter = new RowInserter(database);
+    this.#isLive = isLive;
+    this.#inserter = new RowInserter(database, isLive);
   }
 
   table(name: string, columns: readonly string[]): Rows {
@@ -62,6 +66,15 @@ export class Writer {
         this.#insert(batch.pack());
       },
     };
+  }
+
+  /** Inserts what has come so far. */
+  flush(): void {
+    for (const [name, batch] of this.#batches) {
+      if (batch.rows === 0) continue;
+      this.#batches.set(name, new RowBatch(name, batch.columns, ROWS_PER_BATCH));
+      this.#insertHere(batch.pack());
+    }
   }
 
   /**
@@ -85,7 +98,7 @@ export class Writer {
 
   #insert(batch: PackedRows): void {
     const path = this.#database.name;
-    if (path === "" || !HAS_THREAD) this.#insertHere(batch);
+    if (path === "" || !HAS_THREAD || this.#isLive) this.#insertHere(batch);
     else {
       this.#thread ??= new Thread(path);
       this.#thread.insert(batch);

@@ -156,31 +156,35 @@ export class App {
 
   #click(at: { column: number; row: number }, size: Size): Deed | null {
     if (at.row === 0) {
-      const tab = this.#tabAt(at.column);
+      const tab = this.#tabAt(at.column, size.columns);
       return tab === null ? null : this.#go(tab);
     }
     if (at.row >= size.rows - 1) return null;
     return this.#fulfil(this.#view.click?.({ column: at.column, row: at.row - 1 }, bodyOf(size)) ?? null);
   }
 
-  #tabAt(column: number): number | null {
-    let from = NAME.length;
+  #tabAt(column: number, columns: number): number | null {
+    const begin = this.#lead(columns).length;
+    let end = begin;
     for (const [index, tab] of this.#tabs.entries()) {
-      from += tab.title.length + 3;
-      if (column >= NAME.length && column < from) return index;
+      end += tab.title.length + TAB_KEY;
+      if (column >= begin && column < end) return index;
     }
     return null;
+  }
+
+  /** Our name, where there is room for it beside the tabs. */
+  #lead(columns: number): string {
+    const tabs = this.#tabs.reduce((sum, { title }) => sum + title.length + TAB_KEY, 0);
+    return NAME.length + tabs <= columns ? NAME : "";
   }
 
   #bar(columns: number): Line {
     const tabs = this.#tabs.flatMap((tab, index) => {
       const isFront = index === this.#tab;
-      return line(
-        span(` ${index + 1}`, isFront ? "key" : "faint"),
-        span(` ${tab.title}`.replace(/^ /, " "), isFront ? "strong" : "text"),
-      );
+      return line(span(` ${index + 1}`, isFront ? "key" : "faint"), span(` ${tab.title}`, isFront ? "strong" : "text"));
     });
-    const left = [span(NAME, "accent"), ...tabs];
+    const left = [span(this.#lead(columns), "accent"), ...tabs];
     const right = line(span(` ${this.subject} `, "faint"));
     const isRoomy = lineWidth(left) + lineWidth(right) <= columns;
     return onGround("bar", isRoomy ? spread(left, right, columns) : inColumns(left, columns));
@@ -225,6 +229,8 @@ export class App {
 }
 
 const NAME = " ktally ";
+/** A space, the number, a space. */
+const TAB_KEY = 3;
 
 /** What is left for a screen between the upper and the lower edge. */
 function bodyOf({ columns, rows }: Size): Size {

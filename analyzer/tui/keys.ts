@@ -6,6 +6,7 @@ export type ScreenName =
   | "timeline"
   | "registrations"
   | "coverage"
+  | "live"
   | "balance"
   | "find"
   | "events"
@@ -29,6 +30,7 @@ const LISTS: readonly ScreenName[] = [
   "timeline",
   "registrations",
   "coverage",
+  "live",
   "balance",
   "find",
   "events",
@@ -51,7 +53,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["enter"],
     help: "open what is selected",
     hint: "open",
-    on: ["findings", "timeline", "find", "events"],
+    on: ["findings", "live", "timeline", "find", "events"],
   },
   { command: "unfold", keys: ["right", "l", "enter"], help: "unfold", hint: "unfold", on: ["balance"] },
   { command: "unfold", keys: ["right", "l"], help: "unfold", on: ["findings"] },
@@ -92,6 +94,13 @@ export const BINDINGS: readonly Binding[] = [
   { command: "unfold-all", keys: ["+", "="], help: "unfold everything", hint: "unfold all", on: ["balance"] },
   { command: "fold-all", keys: ["-"], help: "fold everything", on: ["balance"] },
   {
+    command: "pause",
+    keys: ["p"],
+    help: "hold the picture, or let it go on; ← and → go back and forth in time",
+    hint: "hold",
+    on: ["live"],
+  },
+  {
     command: "next-orphan",
     keys: ["n"],
     help: "to the next registration that outlived its owner",
@@ -109,13 +118,13 @@ export const BINDINGS: readonly Binding[] = [
   { command: "zoom-out", keys: ["-"], help: "farther", on: LANES },
   { command: "zoom-all", keys: ["0"], help: "the whole span of time", on: LANES },
   { command: "zoom-selected", keys: ["z"], help: "just the life of what is selected", on: ["timeline"] },
-  { command: "pan-left", keys: ["left", "h"], help: "earlier, or columns further left", on: [...LANES, "sql"] },
+  { command: "pan-left", keys: ["left", "h"], help: "earlier, or columns further left", on: [...LANES, "live", "sql"] },
   {
     command: "pan-right",
     keys: ["right", "l"],
     help: "later, or columns further right",
     hint: "pan",
-    on: [...LANES, "sql"],
+    on: [...LANES, "live", "sql"],
   },
   { command: "story-down", keys: ["J", "shift+down", "ctrl+d"], help: "scroll the story down", on: ["findings"] },
   { command: "story-up", keys: ["K", "shift+up", "ctrl+u"], help: "scroll the story up", on: ["findings"] },

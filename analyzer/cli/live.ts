@@ -1,0 +1,121 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import BetterSqlite from "better-sqlite3";
+import { Command } from "commander";
+import type { TraceReader } from "../import/trace-event.js";
+import { WrongUse } from "./wrong-use.js";
+
+interface Options {
+  replay?: string;
+  speed: string;
+  db?: string;
+  catalog?: string[];
+}
+
+export function liveCommand(state: { exit: number }): Command {
+  return new Command("live")
+    .description("watch this host's KVM and VFIO objects on the terminal while they are recorded")
+    .argument("[command...]", "command to run while recording; put it after --")
+    .option("--replay <file>", "watch a recording as if it were made now, instead")
+    .option("--speed <times>", "how fast to replay", "1")
+    .option("--db <file>", "keep the audit in this database")
+    .option(
+      "--catalog <file>",
+      "a further catalog entry of your own; may be repeated",
+      (value, before: string[] = []) => [...before, value],
+    )
+    .passThroughOptions()
+    .action(async (command: string[], options: Options) => {
+      if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) {
+        throw new WrongUse("live needs a terminal; ktally record keeps a recording, ktally analyze judges it");
+      }
+      state.exit = await runLive(command, options);
+    });
+}
+
+async function runLive(command: readonly string[], options: Options): Promise<number> {
+  const speed = Number(options.speed);
+  if (!(speed > 0)) throw new WrongUse(`--speed ${options.speed}: must be a number above zero`);
+  const { defaultCatalog } = await import("../../collectors/catalog/default.js");
+  const { watchAudit } = await import("../live.js");
+  const { AuditBrowser } = await import("../store/audit-browser.js");
+  const { watch } = await import("../tui/tui.js");
+  const catalog = defaultCatalog(options.catalog);
+  const folder = options.db === undefined ? mkdtempSync(join(tmpdir(), "ktally-live-")) : null;
+  const db = options.db ?? join(folder ?? "", "live.db");
+  const enough = new AbortController();
+  const source =
+    options.replay === undefined ? recorder(command, enough.signal) : replay(options.replay, speed, enough.signal);
+  let words = source.words;
+  try {
+    const audit = watchAudit(source.open, { catalog, classes: null, db, signal: enough.signal })
+      .then(() => {
+        words = `${source.words}, ended${source.problem()}`;
+      })
+      .catch((error: unknown) => {
+        words = error instanceof Error ? error.message : String(error);
+      });
+    const reading = new BetterSqlite(db, { readonly: true });
+    try {
+      const status = await watch(
+        new AuditBrowser(reading),
+        {
+          words: () => words,
+          // A transaction sees the store as it was when it began.
+          renew: () => {
+            if (reading.inTransaction) reading.exec("COMMIT");
+            reading.exec("BEGIN; SELECT count(*) FROM meta");
+          },
+        },
+        options.replay ?? ["this host", ...command].join(" "),
+      );
+      return status;
+    } finally {
+      reading.close();
+      enough.abort();
+      await audit;
+    }
+  } finally {
+    if (folder !== null) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Source {
+  words: string;
+  open: () => Promise<TraceReader>;
+  /** What went wrong with it, if anything. */
+  problem: () => string;
+}
+
+function replay(file: string, speed: number, signal: AbortSignal): Source {
+  return {
+    words: `replay of ${file}${speed === 1 ? "" : `, ${speed} times as fast`}`,
+    open: async () => {
+      const { openTrace } = await import("../import/registry.js");
+      const { replayed } = await import("../import/replay.js");
+      return replayed(await openTrace(file), speed, signal);
+    },
+    problem: () => "",
+  };
+}
+
+/** `ktally record --stream` as a process of its own: it undoes in the kernel what it did, also when we are killed. */
+function recorder(command: readonly string[], signal: AbortSignal): Source {
+  let said = "";
+  return {
+    words: "recording",
+    open: async () => {
+      const { openTrace } = await import("../import/registry.js");
+      const args = [process.argv[1] ?? "", "record", "--stream", ...(command.length > 0 ? ["--", ...command] : [])];
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        said = text.trim().split("\n").at(-1) ?? "";
+      });
+      signal.addEventListener("abort", () => child.kill("SIGINT"));
+      return openTrace("-", child.stdout);
+    },
+    problem: () => (said === "" ? "" : `: ${said}`),
+  };
+}

@@ -87,7 +87,7 @@ export function entryWord(type: number, delta: number, { littleEndian }: Machine
   return (littleEndian ? (delta << 5) | type : (type << 27) | delta) >>> 0;
 }
 
-function payload(record: BuiltRecord, machine: Machine): Buffer {
+export function buildRecord(record: BuiltRecord, machine: Machine): Buffer {
   const fields = place(record.format, machine);
   const values = [BigInt(record.format.id), BigInt(record.flags ?? 0), 0n, BigInt(record.tid ?? 1), ...record.values];
   const fixed = new ByteWriter(machine.littleEndian);
@@ -123,7 +123,7 @@ export function buildPage(page: BuiltPage, machine: Machine): Buffer {
       for (const word of record) data.u32(word);
       continue;
     }
-    const bytes = payload(record, machine);
+    const bytes = buildRecord(record, machine);
     const words = Math.ceil(bytes.length / 4);
     data.u32(entryWord(words <= 28 ? words : 0, record.delta ?? 0, machine));
     if (words > 28) data.u32(bytes.length + 4);

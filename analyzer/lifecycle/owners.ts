@@ -25,6 +25,8 @@ export interface Owner {
   confirmed: boolean;
   /** The module load that an instance was begun in. */
   module: Owner | null;
+  /** The instance that was up when this one began: it stays so if this one is refused. */
+  before: Owner | null;
   /** Task that loaded a module. */
   task: number | null;
 }
@@ -131,10 +133,10 @@ export class Owners {
     const slot = slotOf(name, object);
     const before = this.#instances.get(slot);
     if (effect === "create") {
-      if (before && before.ended === null && before.began !== event) this.#finish(before, event);
       const owner = makeOwner("instance", name, (before?.generation ?? 0) + 1, event);
       owner.object = object;
       owner.module = this.loading(event);
+      owner.before = before?.ended === null ? before : null;
       this.#instances.set(slot, owner);
       this.instanceResult(operation);
     } else if (effect === "destroy") {
@@ -154,11 +156,17 @@ export class Owners {
   instanceResult(operation: Operation): void {
     const owner = this.#instances.get(slotOf(operation.class.class, operation.object));
     if (!owner || owner.began !== operation.event || operation.effect !== "create") return;
+    if (operation.outcome === "pending") return;
+    const { before } = owner;
+    owner.before = null;
     if (operation.outcome === "done") owner.confirmed = true;
-    if (operation.outcome === "refused") {
-      owner.failed = true;
-      this.#end(owner, operation, operation.returned ?? operation.event);
+    if (operation.outcome !== "refused") {
+      if (before) this.#finish(before, owner.began);
+      return;
     }
+    owner.failed = true;
+    this.#end(owner, operation, operation.returned ?? operation.event);
+    if (before?.ended === null) this.#instances.set(slotOf(owner.name, owner.object), before);
   }
 
   /** The exit function has returned. */
@@ -202,6 +210,7 @@ function makeOwner(kind: Owner["kind"], name: string, generation: number, began:
     failed: false,
     confirmed: false,
     module: null,
+    before: null,
     task: null,
   };
 }

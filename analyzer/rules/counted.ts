@@ -24,7 +24,7 @@ export function judgeAfterDestroy(context: RuleContext, object: KernelObject, op
   const absence = { class: object.class, effect: "create", after: destroyed.event, before: operation.event } as const;
   const judgement = judgeAbsence(context, absence);
   const next = context.world.objects.find(object.class, object.key);
-  if (next !== undefined && next !== object && judgement.verdict === "derived") {
+  if (next !== undefined && next !== object && next.first !== operation && judgement.verdict === "derived") {
     judgement.verdict = "suspected";
     const text = "the address was used again later: another object may have been there";
     judgement.loweredBy.push({ code: "unseen-end", text, probe: null });

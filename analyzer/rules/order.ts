@@ -136,7 +136,8 @@ class Order implements RuleWatch {
     if (row.while === "up") {
       const ends = functionsWith(row.class, "destroy");
       const isIts = own.some(({ function: { name } }) => ends.includes(name));
-      return !isIts && this.#context.world.owners.instance(row.class.class)?.confirmed ? ["up"] : [];
+      const instance = this.#context.world.owners.instance(row.class.class);
+      return !isIts && (instance?.confirmed || instance?.before?.confirmed) ? ["up"] : [];
     }
     if (row.during !== undefined) {
       return [...calls.all()].flatMap((stack) =>

@@ -35,6 +35,8 @@ class UseAfterRelease implements RuleWatch {
   readonly #fromZero: { object: KernelObject; operation: Operation; value: number }[] = [];
   readonly #afterDestroy = new Map<KernelObject, Operation>();
   /** Operations on memory that was an object's and holds no counter any more. */
+  /** Destructions of what had been destroyed, by the same function. */
+  readonly #twice: { object: KernelObject; operation: Operation }[] = [];
   readonly #garbage: { object: KernelObject; operation: Operation }[] = [];
 
   constructor(context: RuleContext) {
@@ -52,6 +54,9 @@ class UseAfterRelease implements RuleWatch {
 
   began(object: KernelObject, before: KernelObject | null): void {
     const first = object.first;
+    if (before?.state === "destroyed" && object.created === null && first.effect === "destroy" && first.read === null) {
+      if (before.destroyed?.function === first.function) this.#twice.push({ object: before, operation: first });
+    }
     if (before?.state !== "destroyed" || !isCounted(object) || object.created !== null) return;
     if (USES.includes(first.effect) && isGarbage(first)) this.#garbage.push({ object: before, operation: first });
   }
@@ -77,6 +82,10 @@ class UseAfterRelease implements RuleWatch {
       finding.sure = `the value ${value} was read at the get itself`;
       return finding;
     });
+    for (const { object, operation } of this.#twice) {
+      const finding = this.#used(object, operation, "double-destroy");
+      if (finding) findings.push(finding);
+    }
     for (const { object, operation } of this.#garbage) findings.push(this.#overwritten(object, operation));
     for (const [object, operation] of this.#afterDestroy) {
       const finding = this.#used(object, operation);
@@ -99,12 +108,13 @@ class UseAfterRelease implements RuleWatch {
     return finding;
   }
 
-  #used(object: KernelObject, operation: Operation): Finding | null {
+  #used(object: KernelObject, operation: Operation, variant = "use-after-release"): Finding | null {
     const judgement = judgeAfterDestroy(this.#context, object, operation);
     if (judgement === null) return null;
-    const evidence = storyOf(object, operation, "used after its destruction");
-    const finding = counterFinding("use-after-release", "use-after-release", object, operation, judgement, evidence);
-    finding.title = `${finding.object.label} was used after its destruction`;
+    const did = variant === "double-destroy" ? "destroyed again" : "used after its destruction";
+    const evidence = storyOf(object, operation, did);
+    const finding = counterFinding("use-after-release", variant, object, operation, judgement, evidence);
+    finding.title = `${finding.object.label} was ${did}`;
     finding.explanation = `${object.destroyed?.function} had destroyed it when ${operation.function} was called on it.`;
     finding.expected = "no operation on an object after its destruction";
     finding.sure = "a new object at this address would have been seen to be created";

@@ -10,6 +10,8 @@ import type { Tracefs } from "./tracefs.js";
 
 const POLL_MS = 20;
 const READ_BYTES = 64 << 10;
+/** Enabling hundreds of probes takes a second, under emulation a minute. */
+const START_MS = 180_000;
 
 /** An event to enable, with its filter. */
 export interface CapturedEvent {
@@ -90,7 +92,11 @@ export class TraceCmdCapture implements Capture {
     });
     if (child.pid !== undefined) onChild(child.pid);
     // It switches recording on when all its events are enabled.
-    while (!isOver && !this.tracefs.isRecording()) await sleep(POLL_MS);
+    const deadline = Date.now() + START_MS;
+    while (!isOver && !this.tracefs.isRecording()) {
+      if (Date.now() > deadline) throw new Refusal(`trace-cmd did not begin to record: ${this.#lastWord()}`);
+      await sleep(POLL_MS);
+    }
     if (isOver) throw new Refusal(`trace-cmd ended at once: ${this.#lastWord()}`);
     for (const { system, event, filter } of events) {
       if (filter !== null) this.tracefs.setFilter(system, event, filter);

@@ -143,7 +143,8 @@ function chooseBuffer(): number {
 
 function makeCapture(tracefs: Tracefs, bufferKb: number, options: FtraceOptions): Capture {
   const { output, stream, onChild } = options;
-  const program = options.mayUseTraceCmd ? findTraceCmd() : null;
+  // trace-cmd looks for tracefs by itself; where debugfs alone offers it, it might not find the same.
+  const program = options.mayUseTraceCmd && !tracefs.isInDebugfs ? findTraceCmd() : null;
   if (program !== null && output !== null && stream === null) {
     return new TraceCmdCapture(program, tracefs, { output, clock: CLOCK, bufferKb, onChild });
   }

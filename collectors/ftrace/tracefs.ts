@@ -123,6 +123,11 @@ export class Tracefs {
     this.pipe = `${this.instance}/trace_pipe`;
   }
 
+  /** Whether only debugfs shows this tracefs. */
+  get isInDebugfs(): boolean {
+    return this.root !== PLACES[0];
+  }
+
   /** Makes ktally's instance; false when there is one already. */
   createInstance(): boolean {
     try {

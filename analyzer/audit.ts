@@ -10,6 +10,7 @@ import { Decoder } from "./decode/decoder.js";
 import type { AuditEvent } from "./decode/operation.js";
 import { ConsoleLog, isConsoleProbe } from "./import/console-log.js";
 import { openTrace } from "./import/registry.js";
+import { snapshotReader } from "./import/snapshot.js";
 import { readTimeline } from "./import/timeline.js";
 import type {
   CodeLocation,
@@ -143,7 +144,7 @@ export async function auditReaders(
   };
   let id = 0;
   const console = readers.map(() => new ConsoleLog<AuditEvent>());
-  const wants = (source: number) => wantsOf(decoder, locations, sources, source, recorded[source] ?? null);
+  const wants = (source: number) => wantsOf(decoder, locations, sources, source, recorded);
   const pause = new Pause();
   for await (const batch of readTimeline(readers, wants)) {
     for (const item of batch) {
@@ -202,6 +203,18 @@ export async function auditReaders(
   return judge(sightings, moments);
 }
 
+/** Snapshots that a recording of ours took at its start and end; a damaged sidecar is told where it is read for good. */
+function recordedSnapshots(path: string): TraceReader[] {
+  try {
+    const snapshots = readRecording(path)?.snapshots ?? [];
+    return snapshots.map((snapshot, index) =>
+      snapshotReader(`${path} (snapshot at its ${index === 0 ? "start" : "end"})`, snapshot),
+    );
+  } catch {
+    return [];
+  }
+}
+
 /**
  * Opens all traces, or none.
  * @throws UnreadableInput when one cannot be read at all.
@@ -209,7 +222,10 @@ export async function auditReaders(
 export async function openTraces(paths: readonly string[]): Promise<TraceReader[]> {
   const readers: TraceReader[] = [];
   try {
-    for (const path of paths) readers.push(await openTrace(path));
+    for (const path of paths) {
+      readers.push(await openTrace(path));
+      readers.push(...recordedSnapshots(path));
+    }
     joinSources(readers);
   } catch (error) {
     for (const reader of readers) reader.close();
@@ -260,11 +276,13 @@ function wantsOf(
   locations: Map<string, CodeLocation>,
   sources: readonly SourceFacts[],
   source: number,
-  recorded: Recorded | null,
+  recordings: readonly (Recorded | null)[],
 ): Wants {
   const facts = sources[source];
-  const traces = sources.filter(({ snapshot, reports }) => snapshot === undefined && reports === undefined);
-  const sameClock = traces.every(({ clock }) => clock === "mono");
+  const recorded = recordings[source] ?? null;
+  const isMono = ({ snapshot, reports, clock }: SourceFacts, index: number) =>
+    snapshot !== undefined || reports !== undefined || clock === "mono" || recordings[index] != null;
+  const sameClock = sources.every(isMono);
   return (probe: Probe) => {
     if (recorded !== null) {
       if (isAboutProcesses(probe)) return true;

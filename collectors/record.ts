@@ -15,6 +15,7 @@ import { type CommandRun, MARK, type Recording, type Settled } from "./recording
 import { Refusal } from "./refusal.js";
 import { type Session, traceTime } from "./session.js";
 import { writeRecording } from "./sidecar.js";
+import type { Snapshot } from "./snapshot/model.js";
 
 const WATCH_MS = 500;
 
@@ -36,6 +37,8 @@ export interface RecordOptions extends Omit<FtraceOptions, "onChild"> {
   holdingFiles: readonly string[];
   /** Ends the recording as Ctrl-C does. */
   signal?: AbortSignal;
+  /** Looks at the kernel's objects at start and end; null: not asked for. */
+  snapshot: (() => Snapshot) | null;
   /** Told what the user should know, in sentences. */
   say(message: string): void;
 }

@@ -4,6 +4,7 @@
  */
 import type { ProbePlan } from "./plan.js";
 import type { OpenFile } from "./processes.js";
+import type { Snapshot } from "./snapshot/model.js";
 
 export interface Recording {
   schema: 1;
@@ -34,6 +35,8 @@ export interface Recording {
   openAfter: OpenFile[];
   /** Whether every process could be looked at for them. */
   allProcessesSeen: boolean;
+  /** What the kernel's memory showed at start and end, where that was asked for. */
+  snapshots?: Snapshot[];
 }
 
 export interface Unarmed {

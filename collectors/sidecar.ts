@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import type { Recording } from "./recording.js";
+import { snapshotModel } from "./snapshot/model.js";
 
 const nanoseconds = z.string().regex(/^\d+$/, "must be decimal nanoseconds");
 const count = z.number().nonnegative();
@@ -62,6 +63,7 @@ const schema = z.looseObject({
   openBefore: z.array(file),
   openAfter: z.array(file),
   allProcessesSeen: z.boolean(),
+  snapshots: z.array(snapshotModel).optional(),
 });
 
 /** The path of a trace's sidecar. */

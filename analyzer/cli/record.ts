@@ -11,11 +11,13 @@ import { makePlan } from "../../collectors/kernel/make-plan.js";
 import type { ProbePlan } from "../../collectors/plan.js";
 import { type RecordOptions, record } from "../../collectors/record.js";
 import type { Recording } from "../../collectors/recording.js";
+import { takeSnapshot } from "../../collectors/snapshot/snapshot.js";
 import { EXIT } from "../exit-code.js";
 import { harmless } from "../report/harmless.js";
 import { version } from "../version.js";
 import { classesOf, collect } from "./analyze.js";
 import { openToWrite, writeOut } from "./output.js";
+import { blockingFunctions } from "./snapshot.js";
 import { WrongUse } from "./wrong-use.js";
 
 export interface RecordingOptions {
@@ -28,6 +30,7 @@ export interface RecordingOptions {
   backend: "ftrace" | "bpftrace";
   traceCmd: boolean;
   hot?: boolean;
+  snapshot?: boolean;
 }
 
 interface Options extends RecordingOptions {
@@ -69,6 +72,7 @@ export function addRecordingOptions(command: Command): Command {
         .choices(["ftrace", "bpftrace"])
         .default("ftrace"),
     )
+    .option("--snapshot", "read the counters of all objects from the kernel's memory at start and end, too")
     .option("--no-trace-cmd", "read trace_pipe, even though trace-cmd is installed")
     .passThroughOptions();
 }
@@ -149,6 +153,10 @@ async function recordOptions(
     mayUseTraceCmd: options.traceCmd,
     stream: null,
     hot: options.hot ?? false,
+    snapshot:
+      options.snapshot === true
+        ? () => takeSnapshot({ version: version(), blocking: blockingFunctions(catalog) })
+        : null,
     holdingFiles: [...catalog.classes.values()].flatMap(({ files }) => files ?? []),
     say,
   };

@@ -23,7 +23,7 @@ export const snapshotFile: Importer = {
   sniff: (head) => /^\s*\{\s*"ktally":\s*"snapshot"/.test(head.toString("latin1", 0, 256)),
   open: async (input) => {
     const snapshot = await parseSnapshot(input);
-    return readerOf(input, snapshot);
+    return snapshotReader(input.path, snapshot, () => input.close());
   },
 };
 
@@ -77,9 +77,9 @@ async function textOf(input: Input): Promise<string> {
 }
 
 /** Each counter read is an event of its own: the ledger takes it like any other value. */
-function readerOf(input: Input, snapshot: Snapshot): TraceReader {
+export function snapshotReader(path: string, snapshot: Snapshot, close: () => void = () => {}): TraceReader {
   const facts: SourceFacts = {
-    path: input.path,
+    path,
     format: "ktally snapshot",
     clock: "mono",
     clockIsTime: true,
@@ -99,7 +99,7 @@ function readerOf(input: Input, snapshot: Snapshot): TraceReader {
       facts.eventCount = events.length;
       if (events.length > 0) yield events;
     },
-    close: () => input.close(),
+    close,
   };
 }
 

@@ -1,13 +1,17 @@
 /** What one moment tells alone, and what its values add to a trace. */
-import { readFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
+import { writeRecording } from "../../collectors/sidecar.js";
 import { type Snapshot, snapshotModel } from "../../collectors/snapshot/model.js";
-import { type AuditOutcome, auditReaders } from "../audit.js";
+import { type AuditOutcome, auditReaders, runAudit } from "../audit.js";
 import { snapshotFile } from "../import/snapshot.js";
 import { fileOf } from "../import/testing/text-input.js";
 import type { TraceReader } from "../import/trace-event.js";
 import { coverageStates, findingLines, memoryReader, record } from "../testing/audits.js";
+import { makeRecording } from "../testing/recordings.js";
 
 const FIXTURES = new URL("../../fixtures/", import.meta.url).pathname;
 const TAKEN: Snapshot = snapshotModel.parse(JSON.parse(readFileSync(`${FIXTURES}snapshot-6.1.json`, "utf8")));
@@ -104,4 +108,24 @@ describe("beside a trace", async () => {
   it("under another clock its values are not put among the events", async () => {
     expect(kvm(await audit(moment(99), withClock("local")))).toBe("complete");
   });
+});
+
+it("a recording's own snapshots, in its sidecar, are values of its ledgers", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ktally-recorded-"));
+  try {
+    const trace = join(folder, "trace.txt");
+    copyFileSync(`${FIXTURES}seq-get-after-zero-healthy.txt`, trace);
+    writeRecording(trace, makeRecording([], [], { snapshots: [TAKEN, { ...TAKEN, objects: [] }] }));
+    const outcome = await runAudit([trace], { catalog, classes: null }, null);
+    expect(outcome.sources.map(({ path }) => path.slice(trace.length))).toEqual([
+      "",
+      " (snapshot at its start)",
+      " (snapshot at its end)",
+    ]);
+    const entry = catalog.classes.get("kvm");
+    const shared = entry && outcome.world.objects.find(entry, 0xffffcdb800434000n);
+    expect(shared?.ledger?.value()).toBe(4);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

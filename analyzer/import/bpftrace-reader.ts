@@ -60,6 +60,8 @@ export class BpftraceReader implements LineReader {
   private owner: TraceEvent | null = null;
   private frames: string[] = [];
   private untimed = 0;
+  /** Behind a map's name, until an empty line. */
+  private isInMap = false;
 
   /** @param sample the first lines, from which the columns are guessed */
   constructor(
@@ -157,7 +159,13 @@ export class BpftraceReader implements LineReader {
   }
 
   private readText(line: string): void {
-    if (line.trim() === "") return;
+    if (line.trim() === "") this.isInMap = false;
+    if (line.startsWith("@")) this.isInMap = true;
+    // Its keys and its picture may look like anything.
+    if (line.trim() === "" || (this.isInMap && !line.includes("probe:"))) {
+      if (this.isInMap) this.endStack();
+      return;
+    }
     if (/^\s/.test(line) && FRAME.test(line)) {
       if (this.owner !== null && this.frames.length < MAX_FRAMES) this.frames.push(line);
       return;

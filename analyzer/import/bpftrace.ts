@@ -4,7 +4,7 @@ import { readPrinted } from "./bpftrace-json.js";
 import { looksLikeName, readSpec, takeApart } from "./bpftrace-line.js";
 import { BpftraceReader } from "./bpftrace-reader.js";
 import { makeTextReader } from "./text-file.js";
-import type { Importer, Input, TraceReader } from "./trace-event.js";
+import { type Importer, type Input, type TraceReader, UnreadableInput } from "./trace-event.js";
 
 export const bpftrace: Importer = {
   name: "bpftrace",
@@ -21,8 +21,12 @@ const LINE_LENGTH = 4096;
 const JSON_OBJECT =
   /^\{"type": ?"(?:attached_probes|printf|time|cat|join|syscall|value|map|hist|stats|tseries|lost_events)"/;
 const GREETING = /^Attaching \d+ probes?/;
-const MAP = /^@\w*(?:\[|: )/;
+const MAP = /^@\w*(?:\[|:)/;
 const MAP_OBJECT = /^\{"type": ?"(?:map|hist|stats|tseries)"/;
+/** Somebody's JSON formatter spread it over several lines. */
+const SPREAD_MAP = /^\s*\{\s*"type":\s*"(?:map|hist|stats|tseries)"/;
+
+const ONLY_MAPS = "bpftrace's maps and histograms hold no events; print one line per event";
 
 function firstLines(head: Buffer): string[] {
   return head
@@ -36,6 +40,7 @@ function firstLines(head: Buffer): string[] {
 function isBpftrace(head: Buffer): boolean {
   const lines = firstLines(head);
   if (lines.some((line) => JSON_OBJECT.test(line) || GREETING.test(line))) return true;
+  if (SPREAD_MAP.test(head.toString("latin1", 0, LINE_LENGTH))) return true;
   const [first] = lines;
   if (first !== undefined && MAP.test(first)) return true;
   const flat = lines.filter((line) => !/^\s/.test(line));
@@ -54,14 +59,16 @@ async function open(input: Input): Promise<TraceReader> {
   const lines = firstLines(input.head);
   const isJson = lines.some((line) => JSON_OBJECT.test(line));
   const sample = isJson ? lines.flatMap(textOf) : lines;
-  const onlyMaps = lines.every((line) => !GREETING.test(line)) && lines.some((l) => MAP.test(l) || MAP_OBJECT.test(l));
+  const isMap = (line: string) => MAP.test(line) || MAP_OBJECT.test(line);
+  if (SPREAD_MAP.test(input.head.toString("latin1", 0, LINE_LENGTH)) && !lines.some((line) => JSON_OBJECT.test(line))) {
+    throw new UnreadableInput(`${input.path}: ${ONLY_MAPS}`);
+  }
+  const onlyMaps = lines.some(isMap) && !lines.some((line) => GREETING.test(line));
   return makeTextReader(
     input,
     isJson ? "bpftrace -f json" : "bpftrace",
     (facts, wants) => new BpftraceReader(facts, isJson, sample, wants),
-    onlyMaps
-      ? "bpftrace's maps and histograms hold no events; print one line per event"
-      : "no line of it tells of a probe; print nsecs, cpu, tid, comm, probe and the arguments",
+    onlyMaps ? ONLY_MAPS : "no line of it tells of a probe; print nsecs, cpu, tid, comm, probe and the arguments",
   );
 }
 

@@ -1,4 +1,4 @@
-import { gzipSync } from "node:zlib";
+import { deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { storedZstd } from "./testing/trace-dat-builder.js";
 import { detectWrapper, UnpacksTooLarge, unwrap, type Wrapper } from "./unwrap.js";
@@ -80,4 +80,19 @@ it("an error of the source is not taken for damage", async () => {
     throw new Error("EIO");
   }
   await expect(unwrap("gzip", failing())).rejects.toThrow("EIO");
+});
+
+describe("atrace -z", () => {
+  const packed = Buffer.concat([Buffer.from("TRACE:\n"), deflateSync(TEXT)]);
+
+  it("writes a line and then a zlib stream", async () => {
+    expect(detectWrapper(packed)).toBe("atrace");
+    expect(detectWrapper(Buffer.from(`TRACE:\n${TEXT}`))).toBeNull();
+    expect(await textOf("atrace", packed)).toEqual({ text: TEXT, damage: null });
+  });
+
+  it("that is cut says so", async () => {
+    const { damage } = await textOf("atrace", packed.subarray(0, packed.length - 8));
+    expect(damage).toContain("the atrace data is cut or damaged");
+  });
 });

@@ -2,18 +2,21 @@
 
 import { Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
-import { createGunzip } from "node:zlib";
+import { createGunzip, createInflate, type Gunzip, type Inflate } from "node:zlib";
 import xz from "xz-decompress";
 import { loadZstd, streamZstd } from "./decompress.js";
 import { Spool } from "./spool.js";
 
-export type Wrapper = "gzip" | "xz" | "zstd";
+export type Wrapper = "gzip" | "xz" | "zstd" | "atrace";
 
 const MAGICS: readonly [Wrapper, string][] = [
   ["gzip", "\x1f\x8b\x08"],
   ["xz", "\xfd7zXZ\0"],
   ["zstd", "\x28\xb5\x2f\xfd"],
+  // `atrace -z` writes its own first line and then a zlib stream.
+  ["atrace", "TRACE:\n\x78"],
 ];
+const ATRACE_LINE = "TRACE:\n".length;
 
 /** How the first bytes say that a file is packed; null when they do not. */
 export function detectWrapper(head: Buffer): Wrapper | null {
@@ -86,24 +89,37 @@ function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+function inflate(stream: Gunzip | Inflate, pieces: Iterable<Buffer>, keep: (part: Uint8Array) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Neither iterating nor piping: both drop what is ready when an error comes.
+    stream.on("data", (part: Buffer) => {
+      try {
+        keep(part);
+      } catch (error) {
+        stream.destroy(error as Error);
+      }
+    });
+    stream.on("end", resolve);
+    stream.on("error", reject);
+    Readable.from(pieces).on("error", reject).pipe(stream);
+  });
+}
+
+/** All but the first bytes. */
+function* without(count: number, pieces: Iterable<Buffer>): Generator<Buffer> {
+  let left = count;
+  for (const piece of pieces) {
+    const rest = piece.subarray(left);
+    left = Math.max(0, left - piece.length);
+    if (rest.length > 0) yield rest;
+  }
+}
+
 type Unpack = (pieces: Iterable<Buffer>, keep: (part: Uint8Array) => void) => Promise<void>;
 
 const UNPACK: Record<Wrapper, Unpack> = {
-  gzip: (pieces, keep) =>
-    new Promise((resolve, reject) => {
-      const gunzip = createGunzip();
-      // Neither iterating nor piping: both drop what is ready when an error comes.
-      gunzip.on("data", (part: Buffer) => {
-        try {
-          keep(part);
-        } catch (error) {
-          gunzip.destroy(error as Error);
-        }
-      });
-      gunzip.on("end", resolve);
-      gunzip.on("error", reject);
-      Readable.from(pieces).on("error", reject).pipe(gunzip);
-    }),
+  gzip: (pieces, keep) => inflate(createGunzip(), pieces, keep),
+  atrace: (pieces, keep) => inflate(createInflate(), without(ATRACE_LINE, pieces), keep),
 
   async xz(pieces, keep) {
     const iterator = pieces[Symbol.iterator]();

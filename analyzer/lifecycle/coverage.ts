@@ -214,6 +214,10 @@ function distinct(reasons: readonly Reason[]): Reason[] {
 
 function lossReasons(gaps: readonly Gap[], sources: readonly SourceFacts[]): Reason[] {
   if (gaps.length === 0) return [];
+  if (gaps.every((gap) => gap.code === "left-out")) {
+    const text = "the recording is only a part: it leaves out events, or their order (its warnings say which)";
+    return [{ code: "lost-events", text, probe: null }];
+  }
   const lost = gaps.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
   const code = gaps.some((gap) => gap.code === "damaged") ? "damaged" : "lost-events";
   const where = sources.length === 1 ? "the trace" : "a trace";

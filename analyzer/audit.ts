@@ -25,6 +25,7 @@ import type {
 import { Balances } from "./lifecycle/balances.js";
 import { CallSites } from "./lifecycle/call-sites.js";
 import { type Coverage, CoverageObserver, judgeCoverage } from "./lifecycle/coverage.js";
+import { Deferred } from "./lifecycle/deferred.js";
 import { OpenFiles } from "./lifecycle/open-files.js";
 import { isAboutProcesses } from "./lifecycle/process-tree.js";
 import { Recorded } from "./lifecycle/recorded.js";
@@ -105,6 +106,7 @@ export async function auditReaders(
   const sites = new CallSites(symbols);
   const balances = new Balances(sites);
   const files = new OpenFiles();
+  const deferred = new Deferred();
   recorder?.begin(sites);
   const seen = new LastSeen();
   let end = 0n;
@@ -122,7 +124,7 @@ export async function auditReaders(
     recorded: recorded.filter((one) => one !== null),
   };
   const watches = watchAll(context);
-  for (const observer of [observed, balances, files, ...(recorder ? [recorder] : []), ...watches])
+  for (const observer of [observed, balances, files, deferred, ...(recorder ? [recorder] : []), ...watches])
     world.observe(observer);
 
   const relevant = readers.map(() => 0);
@@ -130,7 +132,7 @@ export async function auditReaders(
   const judge = (sightings: readonly Sighting[], moments: readonly Moment[]): AuditOutcome => {
     const told = judgeSnapshots(moments, collectFindings(watches), options.catalog);
     const { findings, reports } = judgeReports(told, sightings, context, options.catalog);
-    assignBlame(findings, balances, sites);
+    assignBlame(findings, { balances, sites, deferred, symbols });
     const coverage = judgeCoverage({
       catalog: options.catalog,
       decoder,

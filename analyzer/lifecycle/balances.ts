@@ -20,6 +20,8 @@ type Tally = Map<CallSite, Passed>;
 
 /** Operations that are remembered per object and call site: half of them the first, half the last ones. */
 const REMEMBERED = 32;
+/** Lives that are over and not learned from yet: whether they can be trusted shows when the audit is over. */
+const MOST_KEPT = 4096;
 /** Different lives that are learned from, per class. */
 const MOST_LESSONS = 64;
 
@@ -37,6 +39,8 @@ export class Balances implements Observer {
   readonly #sites: CallSites;
   readonly #tallies = new Map<KernelObject, Tally>();
   readonly #lessons = new Map<ClassEntry, Map<string, Lesson>>();
+  /** Lives that are over, the oldest first. */
+  readonly #over: KernelObject[] = [];
   #pairs: Map<ClassEntry, Pair[]> | null = null;
 
   constructor(sites: CallSites) {
@@ -73,11 +77,29 @@ export class Balances implements Observer {
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
-    if (before) this.#learn(before);
+    if (before) this.#keep(before);
   }
 
   forgotten(object: KernelObject): void {
-    this.#learn(object);
+    this.#keep(object);
+  }
+
+  /** The audit is over: what is left is learned from, but for lives that something was wrong with. */
+  finish(distrusted: ReadonlySet<KernelObject>): void {
+    this.#pairs = new Map();
+    for (const [object, tally] of this.#tallies) {
+      if (distrusted.has(object)) this.#countCreation(object, tally);
+      else this.#learn(object);
+    }
+  }
+
+  #keep(object: KernelObject): void {
+    if (!this.#tallies.has(object)) return;
+    this.#over.push(object);
+    const oldest = this.#over.length > MOST_KEPT ? this.#over.shift() : undefined;
+    if (!oldest) return;
+    this.#learn(oldest);
+    this.#tallies.delete(oldest);
   }
 
   /** The audit was judged before its end: what is still to come teaches more. */
@@ -87,15 +109,12 @@ export class Balances implements Observer {
 
   /** Pairs of a class's call sites, by what was seen so far. */
   pairs(entry: ClassEntry): readonly Pair[] {
-    if (this.#pairs === null) {
-      for (const object of [...this.#tallies.keys()]) this.#learn(object);
-      this.#pairs = new Map();
-    }
-    let pairs = this.#pairs.get(entry);
+    if (this.#pairs === null) this.finish(new Set());
+    let pairs = this.#pairs?.get(entry);
     if (!pairs) {
       const sites = [...this.#sites.all()].filter((site) => site.class === entry);
       pairs = pairSites(sites, [...(this.#lessons.get(entry)?.values() ?? [])]);
-      this.#pairs.set(entry, pairs);
+      this.#pairs?.set(entry, pairs);
     }
     return pairs;
   }
@@ -116,6 +135,25 @@ export class Balances implements Observer {
     return held;
   }
 
+  /** Puts at call sites whose gets are too few, in order; empty unless every change of the counter was read. */
+  surplus(object: KernelObject): Operation[] {
+    const tally = this.#tallies.get(object);
+    const { ledger } = object;
+    if (!tally || !ledger || ledger.breaks.length > 0 || ledger.reads === 0 || object.losses > 0) return [];
+    return this.pairs(object.class).flatMap(({ gets, puts }) => {
+      const count = total(tally, puts) - total(tally, gets);
+      return count > 0 ? operationsAt(tally, puts).slice(-count) : [];
+    });
+  }
+
+  /** The life of a key that had gets or puts. */
+  find(entry: ClassEntry, key: unknown, generation: number): KernelObject | undefined {
+    for (const object of this.#tallies.keys()) {
+      if (object.class === entry && object.key === key && object.generation === generation) return object;
+    }
+    return undefined;
+  }
+
   /** Objects with gets or puts that are not known to be destroyed. */
   *open(): Generator<KernelObject> {
     for (const object of this.#tallies.keys()) if (object.state !== "destroyed") yield object;
@@ -133,7 +171,6 @@ export class Balances implements Observer {
   /** A life is over. If its references came to nothing, it teaches which sites belong together. */
   #learn(object: KernelObject): void {
     const tally = this.#tallies.get(object);
-    if (object.state === "destroyed") this.#tallies.delete(object);
     if (!tally || !this.#countCreation(object, tally)) return;
     if (object.losses > 0 || (object.ledger?.breaks.length ?? 0) > 0) return;
     let net = 0;

@@ -66,6 +66,11 @@ describe("call sites are paired", () => {
     expect(paired(all, [])).toBe("a=A b=B|D c=");
   });
 
+  it("a file's get with nothing else, where its release was not seen", () => {
+    const all = sites("a(VM file)", "b", "B", "C");
+    expect(paired(all, [])).toBe("a= b=B|C");
+  });
+
   it("one that no life taught joins those of its files", () => {
     const all = sites("a", "b(vCPU file)", "A", "B(vCPU file)", "C(vCPU file)");
     expect(paired(all, lives(all, "a1 A1 b2 B2", "a1 A1"))).toBe("a=A b=B|C");

@@ -87,6 +87,8 @@ export function pairSites(sites: readonly CallSite[], lessons: readonly Lesson[]
       false,
     );
   }
+  // A file's reference is given back by that file's release alone, also where none was seen.
+  for (const get of [...gets]) if (get.files.length > 0) take([get], [], false);
   if (gets.length + puts.length > 0) take([...gets], [...puts], false);
   return pairs;
 }

@@ -1,17 +1,20 @@
 import { describe, expect, it } from "vitest";
+import { defaultCatalog } from "../../collectors/catalog/default.js";
+import { runAudit } from "../audit.js";
+import { Deferred } from "../lifecycle/deferred.js";
 import { auditFiles } from "../testing/audits.js";
 import { fixture } from "../testing/program.js";
 
-/** Culprit of the first leak, what it was inlined from, and the events that bear the blame's note. */
-async function blamed(name: string): Promise<unknown> {
+/** Culprit of the first finding of a rule, what it was inlined from, and the events that bear the blame's note. */
+async function blamed(name: string, rule = "leak", note = "taken, and never given back"): Promise<unknown> {
   const outcome = await auditFiles(fixture(`${name}.dat.xz`));
-  const leak = outcome.findings.find(({ rule }) => rule === "leak");
+  const leak = outcome.findings.find((finding) => finding.rule === rule);
   return {
     function: leak?.culprit.function,
     site: leak?.culprit.site,
     context: leak?.culprit.context,
     says: leak?.explanation.replace(/^.*?\. (?=What|Nothing)/, ""),
-    noted: leak?.evidence.filter(({ note }) => note === "taken, and never given back").length,
+    noted: leak?.evidence.filter((one) => one.note === note).length,
   };
 }
 
@@ -41,5 +44,46 @@ describe("of a leak is to blame the get that nobody gives back", () => {
       function: "vfio_group_fops_unl_ioctl",
       says: "Nothing gives back what vfio_group_fops_unl_ioctl+0x178 took.",
     });
+  });
+});
+
+describe("of a put too many is to blame the one that no get goes with", () => {
+  it.each([
+    ["kvmuser-extra-put-6.12", "kvmuser_close_device", 239],
+    ["assigned-irq-a-6.1", "kvm_free_assigned_irq", 194],
+  ])("%s", async (name, caller, tid) => {
+    expect(await blamed(name, "extra-put", "dropped, though nobody had taken it")).toMatchObject({
+      function: "kvm_put_kvm",
+      context: `called by ${caller}, run by sh (${tid})`,
+      says: expect.stringMatching(new RegExp(`Nothing took what kvm_put_kvm ← ${caller} gives back\\.$`)),
+      noted: 1,
+    });
+  });
+});
+
+describe("what a kworker does", () => {
+  it("was decided where its work was queued", async () => {
+    const deferred = new Deferred();
+    const origins: string[] = [];
+    const catalog = defaultCatalog();
+    await runAudit(
+      [fixture("assigned-irq-a-6.1.dat.xz")],
+      { catalog, classes: null },
+      {
+        begin() {},
+        event() {},
+        aside: (operation) => deferred.aside(operation),
+        operation(operation) {
+          deferred.operation(operation);
+          const origin = deferred.origin(operation.event);
+          if (operation.class.class !== "kvm") return;
+          const from = origin?.event.stack?.frames.map(({ symbol }) => symbol).includes("queue_work_on");
+          origins.push(`${operation.event.comm} ${operation.effect} ${from ?? "-"}`);
+        },
+      },
+    );
+    // Only the work's own put was queued elsewhere: by the interrupt's handler.
+    expect(origins.filter((line) => !line.endsWith("-"))).toEqual(["kworker/1:0 put true"]);
+    expect(origins.filter((line) => line.startsWith("sh"))).not.toEqual([]);
   });
 });

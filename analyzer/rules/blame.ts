@@ -1,50 +1,103 @@
 /**
- * Who is to blame, beyond what a rule sees: of a leak, the get that nobody gives back; of code that the compiler put
- * into another function, the function that it was in the source.
+ * Who is to blame, beyond what a rule sees: of a leak, the get that nobody gives back; of a put too many, the one that
+ * no get goes with; of what a kworker did, who queued the work; of code that the compiler put into another function, the
+ * function that it was in the source.
  */
 import { functionsWith } from "../../collectors/catalog/catalog.js";
+import { callChain } from "../decode/call-chain.js";
 import type { Operation } from "../decode/operation.js";
+import type { SymbolTable } from "../import/trace-event.js";
 import type { Balances, Held } from "../lifecycle/balances.js";
 import { type CallSites, isCounting } from "../lifecycle/call-sites.js";
+import type { Deferred } from "../lifecycle/deferred.js";
+import type { KernelObject } from "../lifecycle/objects.js";
 import type { Finding } from "./finding.js";
 
+/** What was learned of a trace, for this purpose. */
+export interface Lessons {
+  balances: Balances;
+  sites: CallSites;
+  deferred: Deferred;
+  symbols(source: number): SymbolTable | null;
+}
+
 /** Improves the findings' culprits in place. */
-export function assignBlame(findings: readonly Finding[], balances: Balances, sites: CallSites): void {
+export function assignBlame(findings: readonly Finding[], lessons: Lessons): void {
+  const { balances } = lessons;
+  const objects = findings.filter(({ level }) => level === "error").map((finding) => objectOf(finding, balances));
+  balances.finish(new Set(objects.filter((object) => object !== undefined)));
   for (const finding of findings) {
-    const isOpen = finding.rule === "leak" && finding.variant === "leak" && finding.culprit.certain !== true;
-    if (isOpen) blameUnreturned(finding, balances, sites);
+    const isOpen = finding.culprit.certain !== true;
+    if (isOpen && finding.rule === "leak" && finding.variant === "leak") blameUnreturned(finding, lessons);
+    if (isOpen && finding.rule === "extra-put") blameSurplus(finding, lessons);
     finding.culprit.site ??= inlinedFunction(finding);
+    nameQueuer(finding, lessons);
   }
 }
 
-function blameUnreturned(finding: Finding, balances: Balances, sites: CallSites): void {
-  const object = [...balances.open()].find(
-    (candidate) =>
-      candidate.class === finding.class &&
-      candidate.key === (finding.object.address ?? finding.object.key) &&
-      candidate.generation === finding.object.generation,
-  );
-  if (!object) return;
+function blameUnreturned(finding: Finding, { balances, sites }: Lessons): void {
+  const object = objectOf(finding, balances);
+  if (!object || object.state === "destroyed") return;
   const held = balances.held(object);
   // The reference that it began with is taken for everybody; one that was added is the more likely one.
   const added = held.filter(({ gets }) => gets.some(({ effect }) => effect !== "create"));
   const [first, ...others] = added.length > 0 ? added : held;
   const get = first?.gets.findLast(({ effect }) => effect !== "create") ?? first?.gets.at(-1);
   if (!first || !get) return;
-  const site = sites.of(get);
-  const { culprit, evidence } = finding;
-  culprit.function = get.function;
-  culprit.event = get.event;
-  const by = get.event.comm === "" ? null : `run by ${get.event.comm} (${get.event.tid})`;
-  const from = site?.caller == null ? null : `called by ${site.caller}`;
-  culprit.context = [from, by].filter((part) => part !== null).join(", ") || null;
-  finding.explanation += ` ${sentence(first, site?.name ?? get.function, others.length)}`;
-  const note = "taken, and never given back";
-  for (const one of first.gets) {
-    const told = evidence.find(({ operation }) => operation === one);
+  accuse(finding, get, sites, first.gets, "taken, and never given back");
+  finding.explanation += ` ${sentence(first, sites.of(get)?.name ?? get.function, others.length)}`;
+}
+
+/** Of puts that are too many, the one whose call site has no get; where it is not one alone, the rule's own stays. */
+function blameSurplus(finding: Finding, { balances, sites }: Lessons): void {
+  const object = objectOf(finding, balances);
+  const [put, ...others] = object ? balances.surplus(object) : [];
+  if (!put || others.length > 0 || put.event === finding.culprit.event) return;
+  accuse(finding, put, sites, [put], "dropped, though nobody had taken it");
+  finding.explanation += ` Nothing took what ${sites.of(put)?.name ?? put.function} gives back.`;
+}
+
+function objectOf({ class: entry, object }: Finding, balances: Balances): KernelObject | undefined {
+  return balances.find(entry, object.address ?? object.key, object.generation);
+}
+
+/** Makes an operation the culprit, and marks it and its like in the story. */
+function accuse(
+  { culprit, evidence }: Finding,
+  operation: Operation,
+  sites: CallSites,
+  marked: readonly Operation[],
+  note: string,
+): void {
+  const { event } = operation;
+  culprit.function = operation.function;
+  culprit.event = event;
+  const caller = sites.of(operation)?.caller ?? null;
+  const from = caller === null ? [] : [`called by ${caller}`];
+  const by = event.comm === "" ? [] : [`run by ${event.comm} (${event.tid})`];
+  culprit.context = [...from, ...by].join(", ") || null;
+  for (const one of marked) {
+    const told = evidence.find((known) => known.operation === one);
     if (told) told.note = note;
     else evidence.push({ event: one.event, operation: one, note });
   }
+  evidence.sort((a, b) => a.event.id - b.event.id);
+}
+
+/** The workqueue's own functions, which queue for others (kernel/workqueue.c). */
+const QUEUEING = /^(__)?((mod_|queue_|schedule_)(rcu_|delayed_)?work|insert_work|delayed_work_timer_fn)/;
+
+/** Of what a kworker did: who queued the work. */
+function nameQueuer({ culprit, evidence }: Finding, { deferred, symbols }: Lessons): void {
+  const queued = culprit.event === null ? null : deferred.origin(culprit.event);
+  if (queued === null) return;
+  const { event } = queued;
+  const chain = callChain(symbols(event.source), event);
+  const caller = chain.find((name) => !QUEUEING.test(name)) ?? queued.function;
+  const words = `in work that ${caller} queued${event.comm === "" ? "" : ` (${event.comm} ${event.tid})`}`;
+  culprit.context = culprit.context === null ? words : `${culprit.context}, ${words}`;
+  if (evidence.some((one) => one.event === event)) return;
+  evidence.push({ event, operation: queued, note: `${caller} queues the work` });
   evidence.sort((a, b) => a.event.id - b.event.id);
 }
 

@@ -1,11 +1,11 @@
 /** Records a plan with ftrace, in an instance that has been claimed. */
 import { openSync, writeSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { isSameBuild, loadedBuild } from "../modules.js";
-import type { PlannedProbe, ProbePlan } from "../plan.js";
+import { loadedBuild } from "../modules.js";
+import type { ProbePlan } from "../plan.js";
 import type { Unarmed } from "../recording.js";
-import { Refusal } from "../refusal.js";
 import { type Session, type SessionEnd, traceTime } from "../session.js";
+import { armPlan } from "./arm.js";
 import {
   type Capture,
   type CapturedEvent,
@@ -14,7 +14,6 @@ import {
   TraceCmdCapture,
   TracePipeCapture,
 } from "./capture.js";
-import { GROUP, renderKprobeEvent } from "./kprobe-events.js";
 import type { Tracefs } from "./tracefs.js";
 import { Watch } from "./watch.js";
 
@@ -76,7 +75,8 @@ export class FtraceSession implements Session {
   }
 
   async start(): Promise<Unarmed[]> {
-    const events = this.#arm();
+    const { events, refused } = armPlan(this.#tracefs, this.#plan, loadedBuild);
+    this.#refused = refused;
     const isArmed = (event: string) => events.some((other) => other.event === event);
     await this.#capture.start([...events, ...PROCESS_EVENTS.filter(({ event }) => !isArmed(event))]);
     this.#watch.look();
@@ -101,38 +101,6 @@ export class FtraceSession implements Session {
     const losses = this.#tracefs.losses().filter(({ overrun, dropped }) => overrun + dropped > 0);
     const problem = await this.#capture.stop();
     return { unarmed: [...this.#refused, ...this.#watch.unarmed], counts: this.#watch.counts(), losses, problem };
-  }
-
-  /** Defines the plan's probes; what the kernel refuses is left out and told. */
-  #arm(): CapturedEvent[] {
-    const events: CapturedEvent[] = [];
-    for (const probe of this.#plan.probes) {
-      const isTracepoint = probe.kind === "tracepoint";
-      const why = isTracepoint ? this.#lacksTracepoint(probe) : this.#define(probe);
-      const system = isTracepoint ? (probe.module ?? "") : GROUP;
-      if (why === null) events.push({ system, event: isTracepoint ? probe.symbol : probe.event, filter: probe.filter });
-      else this.#refused.push({ event: probe.event, why: "refused", text: why, atNs: null });
-    }
-    if (!events.some(({ system }) => system === GROUP)) {
-      const text = this.#refused[0]?.text ?? "the plan has none";
-      throw new Refusal(`not one probe could be set on this kernel (${text}); ktally probes shows the plan`);
-    }
-    return events;
-  }
-
-  #lacksTracepoint({ module, symbol }: PlannedProbe): string | null {
-    return this.#tracefs.hasTracepoint(module ?? "", symbol) ? null : "this kernel has no such tracepoint";
-  }
-
-  /** Defines a kprobe; why not, or null when it was taken. */
-  #define(probe: PlannedProbe): string | null {
-    const planned = probe.module === null ? undefined : this.#plan.modules[probe.module];
-    const loaded = probe.module === null ? null : loadedBuild(probe.module);
-    if (planned && loaded && !isSameBuild(planned, loaded)) {
-      return `the ${probe.module} that is loaded is another build than the plan's: --modules names its folder`;
-    }
-    const why = this.#tracefs.define(renderKprobeEvent(probe));
-    return why === null ? null : `the kernel refused it: ${why}`;
   }
 }
 

@@ -2,9 +2,10 @@
  * Watches a recording while it runs: counts hits, switches off what is too hot for somebody's production host, and
  * notices when a module of the plan comes back as another build.
  */
-import { isSameBuild, type ModuleBuild } from "../modules.js";
+import { isSameBuild } from "../modules.js";
 import type { PlannedProbe, ProbePlan } from "../plan.js";
 import type { ModuleSeen, Unarmed } from "../recording.js";
+import type { BuildOf } from "./arm.js";
 import { GROUP } from "./kprobe-events.js";
 import type { ProbeCount, Tracefs } from "./tracefs.js";
 
@@ -14,8 +15,7 @@ export interface WatchOptions {
   limit: number;
   /** Time on the trace's clock, in nanoseconds. */
   now(): bigint;
-  /** Build of a loaded module; null when it is not loaded. */
-  buildOf(module: string): ModuleBuild | null;
+  buildOf: BuildOf;
   /** Writes into the trace. */
   mark(text: string): void;
 }

@@ -4,7 +4,7 @@
  */
 
 import { mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -15,6 +15,7 @@ import { writeBigTrace } from "./big-trace.js";
 import { type Run, runKtally, runOther } from "./measure.js";
 import { filterPages } from "./pages.js";
 import { type Recording, readRecording } from "./recording.js";
+import { measureScreens } from "./screens.js";
 
 /** A kind of trace to measure on. */
 interface Load {
@@ -28,6 +29,7 @@ const { values } = parseArgs({
   options: {
     events: { type: "string", default: "3000000" },
     runs: { type: "string", default: "3" },
+    screens: { type: "boolean", default: false },
   },
 });
 const events = wholeNumber("--events", values.events);
@@ -41,6 +43,7 @@ try {
 }
 
 async function main(): Promise<void> {
+  if (values.screens) return screens();
   const hasTraceCmd = (await runOther("trace-cmd", ["--version"])) !== null;
   if (!hasTraceCmd) say("trace-cmd is not installed, so there is nothing to compare with: its columns stay empty.");
   say(`Medians of ${runs} runs of whole processes; ktally writes its report, and with --db every event into SQLite.\n`);
@@ -48,6 +51,23 @@ async function main(): Promise<void> {
   for (const load of await loads()) {
     for (const times of [1, 3]) await measure(load, times, hasTraceCmd);
   }
+  await screens();
+}
+
+/** The terminal UI on a database of 5 million events (`--screens` alone; else after the rest). */
+async function screens(): Promise<void> {
+  const trace = join(folder, "trace.dat");
+  const db = join(folder, "audit.db");
+  const count = writeBigTrace(trace, await bundled("clean-6.1"), 5_000_000);
+  await runKtally(["analyze", "--quiet", "--db", db, trace]);
+  say(
+    `\nktally tui on ${count.toLocaleString("en")} events (a database of ${Math.round(statSync(db).size / 1e6)} MB), at 200x60:`,
+  );
+  const [load = 0] = loadavg();
+  if (load > cpus().length / 2) say(`(the machine is busy: ${load.toFixed(0)} tasks want its ${cpus().length} CPUs)`);
+  const answers = await measureScreens(db);
+  if (answers === null) say("script (util-linux) is not installed: there is no terminal to measure in.");
+  else for (const { what, milliseconds } of answers) row(what.padEnd(44), `${Math.round(milliseconds)} ms`);
 }
 
 async function measure(load: Load, times: number, hasTraceCmd: boolean): Promise<void> {

@@ -1,8 +1,6 @@
 import type { SymbolTable, TraceEvent } from "../import/trace-event.js";
 import { withoutCloneSuffix } from "./interpret.js";
-
-/** The tracer's own frames, which some kernels record on top. */
-export const TRACER = /^(trace_event_raw_event_|trace_event_buffer|__traceiter_|kprobe_)/;
+import { TRACER } from "./tracer-frames.js";
 
 /** Functions of an event's stack, innermost first; an address where no symbol is known, `?` where not even that. */
 export function callChain(symbols: SymbolTable | null, event: Pick<TraceEvent, "stack">): string[] {

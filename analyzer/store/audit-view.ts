@@ -1,6 +1,6 @@
 /** The read side of an audit: what reports and screens show. Nothing here computes; it only reads. */
 import type { Database } from "better-sqlite3";
-import { TRACER } from "../decode/call-chain.js";
+import { TRACER } from "../decode/tracer-frames.js";
 import { big, number, numberOrNull, type Row, text, textOrNull, unsigned } from "./cells.js";
 
 export interface SourceView {

@@ -6,6 +6,8 @@
 export interface ProbePlan {
   schema: 1;
   kernel: { release: string; buildId: string | null };
+  /** True where the sites' instructions were compared with the running kernel's; else files and build ids vouch for them. */
+  compared?: boolean;
   /** Build ids of the modules whose code was read, by module name. */
   modules: Record<string, { buildId: string | null; srcversion: string | null }>;
   probes: PlannedProbe[];

@@ -3,11 +3,12 @@ import { renderBpftrace } from "../../collectors/bpftrace/program.js";
 import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { renderKprobeEvents } from "../../collectors/ftrace/kprobe-events.js";
-import { type KernelFiles, openKernel, runningKernel } from "../../collectors/kernel/kernel-view.js";
+import { type KernelFiles, openKernel } from "../../collectors/kernel/kernel-view.js";
 import { makePlan } from "../../collectors/kernel/make-plan.js";
 import { renderTable } from "../../collectors/kernel/plan-table.js";
 import type { ProbePlan } from "../../collectors/plan.js";
 import { writeResult } from "./output.js";
+import { planForRunning } from "./plan-for.js";
 import { WrongUse } from "./wrong-use.js";
 
 interface Options {
@@ -34,16 +35,22 @@ export function probesCommand(_state: { exit: number }): Command {
     )
     .action(async (options: Options) => {
       const catalog = defaultCatalog(options.catalog);
-      const plan = makePlan(await openKernel(filesOf(options), catalog), catalog, classesOf(options, catalog));
+      const classes = classesOf(options, catalog);
+      const files = filesOf(options);
+      const plan =
+        files === null
+          ? await planForRunning(catalog, classes)
+          : makePlan(await openKernel(files, catalog), catalog, classes);
       await writeResult(PRINT[options.format](plan), null);
     });
 }
 
-function filesOf({ modules, btf, kallsyms }: Options): KernelFiles {
-  if (modules === undefined && btf === undefined) return { ...runningKernel(), ...(kallsyms && { kallsyms }) };
+/** Null for the kernel that runs. */
+function filesOf({ modules, btf, kallsyms }: Options): KernelFiles | null {
+  if (modules === undefined && btf === undefined && kallsyms === undefined) return null;
   if (modules === undefined || btf === undefined) {
     throw new WrongUse(
-      "--modules and --btf describe a kernel together: give both, or neither for the kernel that runs",
+      "--modules and --btf describe a kernel together: give both, or none of a kernel's files for the one that runs",
     );
   }
   return { modules, btf, kallsyms: kallsyms ?? null, traceable: null, blacklist: null, notes: null };

@@ -1,13 +1,9 @@
 import { closeSync, readFileSync } from "node:fs";
-import { release } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { findTraceCmd } from "../../collectors/ftrace/capture.js";
 import { cleanRemains } from "../../collectors/ftrace/claim.js";
 import { findTracefs } from "../../collectors/ftrace/tracefs.js";
-import { openKernel, runningKernel } from "../../collectors/kernel/kernel-view.js";
-import { makePlan } from "../../collectors/kernel/make-plan.js";
 import type { ProbePlan } from "../../collectors/plan.js";
 import { type RecordOptions, record } from "../../collectors/record.js";
 import type { Recording } from "../../collectors/recording.js";
@@ -17,6 +13,7 @@ import { harmless } from "../report/harmless.js";
 import { version } from "../version.js";
 import { classesOf, collect } from "./analyze.js";
 import { openToWrite, writeOut } from "./output.js";
+import { planForRunning } from "./plan-for.js";
 import { blockingFunctions } from "./snapshot.js";
 import { WrongUse } from "./wrong-use.js";
 
@@ -142,8 +139,10 @@ async function recordOptions(
   findTracefs();
   if (output !== null) closeSync(openToWrite(output));
   const catalog = defaultCatalog(options.catalog);
+  const classes = classesOf(options.class, catalog);
+  const wanted = classes === null ? null : new Set(classes);
   return {
-    plan: options.plan === undefined ? await planFor(catalog, options) : readPlan(options.plan),
+    plan: options.plan === undefined ? await planForRunning(catalog, wanted, options.modules) : readPlan(options.plan),
     version: version(),
     output,
     command,
@@ -160,15 +159,6 @@ async function recordOptions(
     holdingFiles: [...catalog.classes.values()].flatMap(({ files }) => files ?? []),
     say,
   };
-}
-
-/** The plan for the kernel that runs. */
-async function planFor(catalog: Catalog, options: RecordingOptions): Promise<ProbePlan> {
-  const classes = classesOf(options.class, catalog);
-  const files = runningKernel();
-  const view = await openKernel({ ...files, modules: options.modules ?? files.modules }, catalog);
-  const plan = makePlan(view, catalog, classes === null ? null : new Set(classes));
-  return { ...plan, kernel: { ...plan.kernel, release: release() } };
 }
 
 function readPlan(path: string): ProbePlan {

@@ -26,7 +26,7 @@ export interface CounterOperation {
 }
 
 /** Functions of the kernel that take one reference off the counter that their first argument points to. */
-const DECREMENTS: ReadonlySet<string> = new Set([
+export const DECREMENTS: ReadonlySet<string> = new Set([
   "refcount_dec_and_mutex_lock",
   "refcount_dec_and_lock",
   "refcount_dec_and_lock_irqsave",

@@ -12,7 +12,14 @@ const COVERED: Readonly<Record<PlannedClass["covered"], string>> = {
 export function renderTable(plan: ProbePlan): string[] {
   const width = Math.max(5, ...plan.classes.map((entry) => entry.class.length));
   const head = `kernel ${plan.kernel.release}${plan.kernel.buildId === null ? "" : `, build id ${plan.kernel.buildId}`}`;
-  const lines = [head, "", `${"class".padEnd(width)}  covered     probes`];
+  const sure =
+    plan.compared === true ? "compared with the running kernel's memory" : "those of the files and build ids";
+  const lines = [
+    head,
+    `instructions of inlined operations: ${sure}`,
+    "",
+    `${"class".padEnd(width)}  covered     probes`,
+  ];
   for (const { class: name, covered, missing } of plan.classes) {
     const own = plan.probes.filter((probe) => probe.classes.includes(name));
     const sites = own.filter((probe) => probe.site !== null).length;

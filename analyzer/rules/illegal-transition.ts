@@ -80,15 +80,22 @@ class IllegalTransition implements RuleWatch {
     if (result === null || result < 0) return null;
     if (from === machine.error || machine.blocked[from]?.includes(to)) {
       const what = `${from} to ${to} was accepted, which must be refused`;
-      return this.#finding(lookup, what, PROVEN, "the lookup returned 0", null);
+      return this.#finding(lookup, what, this.#byReturn(lookup, returned), "the lookup returned 0", null);
     }
     const next = nextOf(returned, machine);
     if (next !== null) {
       if (isLegal(lookup, next)) return null;
-      return this.#finding(lookup, `${from} to ${next} is no arc`, PROVEN, "the lookup's own answer", null);
+      const judgement = this.#byReturn(lookup, returned);
+      return this.#finding(lookup, `${from} to ${next} is no arc`, judgement, "the lookup's own answer", null);
     }
     if (following === null || lookup.operation.object === null) return null;
     return this.#fromFollowing(lookup, following);
+  }
+
+  /** With a loss inside the call, the return may be another one's. */
+  #byReturn({ operation }: Lookup, returned: AuditEvent): Judgement {
+    const loweredBy = lossesBetween(this.#context, operation.event.time, returned.time);
+    return loweredBy.length > 0 ? judgementOf(loweredBy) : PROVEN;
   }
 
   /** Without the answer, the state at the next lookup shows where the device went. */

@@ -35,7 +35,8 @@ function holdingLines({ object, holders, findings }: Holding, style: Style): str
   const lines = [`${style.strong(harmless(labelOf(object)))}   ${stateOf(object)}`];
   for (const holder of holders) lines.push(...holderLines(holder, style));
   if (object.state === "alive" && holders.length === 0) {
-    lines.push(object.refs_last === null ? "  who holds it was not recorded" : "  nobody holds it");
+    const isTold = object.refs_last !== null && findings.length === 0;
+    lines.push(isTold ? "  nobody holds it" : "  who holds it was not recorded");
   }
   for (const finding of findings) {
     lines.push(

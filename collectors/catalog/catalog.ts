@@ -85,12 +85,18 @@ export function parseClass(file: string, text: string, problems: string[]): Clas
   for (const error of document.errors) problems.push(`${at(error.pos[0])}: ${error.message}`);
   if (document.errors.length > 0) return null;
   const result = classSchema.safeParse(document.toJS());
-  if (result.success) return result.data;
+  if (result.success) return withPlainLookups(result.data);
   for (const issue of result.error.issues) {
     const { path, message } = describe(issue);
     problems.push(`${at(nodeOffset(document.contents, path))}: ${path.join(".") || "entry"}: ${message}`);
   }
   return null;
+}
+
+/** These are asked for names that traces bring, and one may be called `constructor`. */
+function withPlainLookups(entry: ClassEntry): ClassEntry {
+  for (const names of [entry.functions, entry.sites, entry.tracepoints]) Object.setPrototypeOf(names, null);
+  return entry;
 }
 
 /** The path that a reader should look at: of the offending key itself where one is too many. */

@@ -36,17 +36,18 @@ export interface ClassSites {
 const DISTINCT = 0x100;
 
 export function findClassSites(view: KernelView, catalog: Catalog): ClassSites {
+  const counted = [...catalog.classes.values()].filter(
+    ({ counter, struct }) => counter !== undefined && struct !== undefined,
+  );
   const operations = new Map<string, [CodeFunction, CounterOperation[]][]>();
   for (const module of view.modules.values()) {
+    if (!counted.some((entry) => entry.module === module.name)) continue;
     const list = module.functions.map((code): [CodeFunction, CounterOperation[]] => [code, findOperations(code)]);
     operations.set(
       module.name,
       list.filter(([, found]) => found.length > 0),
     );
   }
-  const counted = [...catalog.classes.values()].filter(
-    ({ counter, struct }) => counter !== undefined && struct !== undefined,
-  );
   const offsets = new Map<string, number>();
   for (const entry of counted) {
     const offset = counterOffset(view, entry, operations.get(entry.module ?? "") ?? []);

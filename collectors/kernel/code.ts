@@ -1,5 +1,5 @@
 /** The functions in a module's file: their bytes, whom they call, where they can be entered, what the kernel patches. */
-import type { Elf, ElfSymbol, Relocation, Section } from "./elf.js";
+import type { Elf, Relocation, Section } from "./elf.js";
 import type { CodeFunction, Range } from "./function.js";
 
 /** R_X86_64_PC32 and R_X86_64_PLT32: relative to the end of the 4 bytes. */
@@ -21,7 +21,14 @@ const PAIRS: Readonly<Record<string, number>> = { __jump_table: 16, __ex_table: 
 /** All functions of a relocatable file, by section and place. */
 export function readFunctions(elf: Elf): CodeFunction[] {
   const marks = readMarks(elf);
-  return elf.sections.filter((section) => section.executable).flatMap((section) => functionsOf(elf, section, marks));
+  const elsewhere = new Map<string, string>();
+  for (const { name, section, value } of elf.symbols().filter((symbol) => symbol.function)) {
+    const place = `${section} ${value}`;
+    if (!elsewhere.has(place)) elsewhere.set(place, name);
+  }
+  return elf.sections
+    .filter((section) => section.executable)
+    .flatMap((section) => functionsOf(elf, section, marks, elsewhere));
 }
 
 /** What other sections say about the code, by the code's section and offset. */
@@ -32,7 +39,7 @@ interface Marks {
   traceable: ReadonlyMap<number, readonly number[]>;
 }
 
-function functionsOf(elf: Elf, section: Section, marks: Marks): CodeFunction[] {
+function functionsOf(elf: Elf, section: Section, marks: Marks, elsewhere: ReadonlyMap<string, string>): CodeFunction[] {
   const content = elf.content(section);
   const byStart = new Map<number, { names: string[]; size: number }>();
   for (const symbol of elf.symbols()) {
@@ -43,7 +50,7 @@ function functionsOf(elf: Elf, section: Section, marks: Marks): CodeFunction[] {
     else known.names.push(symbol.name);
   }
   const nameAt = (offset: number) => byStart.get(offset)?.names[0] ?? null;
-  const links = elf.relocations(section).flatMap((relocation) => linkOf(elf, section, relocation, nameAt));
+  const links = elf.relocations(section).flatMap((relocation) => linkOf(section, relocation, nameAt, elsewhere));
   const by = {
     links: sorted(links, (link) => link.offset),
     entries: sorted(marks.entries.get(section.index), (at) => at),
@@ -97,21 +104,17 @@ interface Link {
 
 /** The symbol that a call or jump leads to; a local one is named by its section and found by its place. */
 function linkOf(
-  elf: Elf,
   section: Section,
   { type, symbol, offset, addend }: Relocation,
   nameAt: (offset: number) => string | null,
+  elsewhere: ReadonlyMap<string, string>,
 ): Link[] {
   if (!RELATIVE.has(type)) return [];
   if (symbol.section === null || symbol.function) return [{ offset, name: symbol.name }];
-  const target = Number(symbol.value + addend) + 4;
-  const name = symbol.section === section.index ? nameAt(target) : functionAt(elf, symbol.section, target);
-  return name === null ? [] : [{ offset, name }];
-}
-
-function functionAt(elf: Elf, section: number, offset: number): string | null {
-  const at = (symbol: ElfSymbol) => symbol.function && symbol.section === section && Number(symbol.value) === offset;
-  return elf.symbols().find(at)?.name ?? null;
+  const target = symbol.value + addend + 4n;
+  const here = symbol.section === section.index;
+  const name = here ? nameAt(Number(target)) : elsewhere.get(`${symbol.section} ${target}`);
+  return name == null ? [] : [{ offset, name }];
 }
 
 function readMarks(elf: Elf): Marks {

@@ -61,10 +61,10 @@ function operationAt(
 ): CounterOperation | null {
   const instruction = code[at] as Instruction;
   const registers = all[at] as Registers;
-  const place = { ...probePoint(func, code, at), registers, before: null, conditional: false };
+  const place = () => ({ ...probePoint(func, code, at), registers, before: null, conditional: false });
   if (instruction.calls !== null && DECREMENTS.has(instruction.calls)) {
     const address = registers.get("di") as RegisterValue;
-    return { ...place, address, operand: null, delta: -1, deltaRegister: null };
+    return { ...place(), address, operand: null, delta: -1, deltaRegister: null };
   }
   const { memory } = instruction;
   if (!instruction.lock || memory === null || memory.size !== 4) return null;
@@ -75,7 +75,7 @@ function operationAt(
   };
   if (instruction.operation === "cmpxchg") return exchange(func, code, all, at, counter);
   const change = changeOf(instruction, registers);
-  return change === null ? null : { ...place, ...counter, ...change };
+  return change === null ? null : { ...place(), ...counter, ...change };
 }
 
 function probePoint(

@@ -223,11 +223,16 @@ function merge({ ways, registers, visits }: Head, at: number): Registers {
   const merged = new Map<RegisterName, RegisterValue>();
   for (const register of ALL_REGISTERS) {
     const own = joined(at, register);
-    const brought = [...ways.values()].map((way) => way.get(register) as RegisterValue);
-    const [value, ...rest] = brought.filter((candidate) => !sameValue(candidate, own));
-    const agree = value !== undefined && rest.every((other) => sameValue(other, value));
+    let value: RegisterValue | null = null;
+    let agree = true;
+    for (const way of ways.values()) {
+      const brought = way.get(register) as RegisterValue;
+      if (sameValue(brought, own)) continue;
+      value ??= brought;
+      agree &&= sameValue(brought, value);
+    }
     const given = visits > PATIENCE && sameValue(registers.get(register) ?? own, own);
-    merged.set(register, agree && !given ? value : own);
+    merged.set(register, value !== null && agree && !given ? value : own);
   }
   return merged;
 }

@@ -92,6 +92,8 @@ const tracepointEntry = z.strictObject({
   refs_after: identifier.optional(),
   /** Field with the function that a work runs: the class that claims it is meant. */
   function: identifier.optional(),
+  /** As of functions. */
+  rate: z.enum(["rare", "per-object", "hot"]).default("rare"),
 });
 
 const siteEntry = z.strictObject({

@@ -30,8 +30,8 @@ export function makePlan(view: KernelView, catalog: Catalog, classes: ReadonlySe
   }
   for (const site of sites.found) if (wanted.includes(site.class)) probes.push(siteProbe(site));
   for (const entry of wanted) {
-    for (const name of Object.keys(entry.tracepoints)) {
-      if (hasTracepoint(view, name)) probes.push(tracepoint(name, [entry.class]));
+    for (const [name, { rate }] of Object.entries(entry.tracepoints)) {
+      if (hasTracepoint(view, name)) probes.push(tracepoint(name, entry.class, rate));
     }
   }
   probes.push(...supportProbes(view));
@@ -74,7 +74,7 @@ function siteProbe({ class: entry, module, symbol, site }: ClassSite): PlannedPr
   };
 }
 
-function tracepoint(name: string, classes: string[]): PlannedProbe {
+function tracepoint(name: string, owner: string, rate: PlannedProbe["rate"]): PlannedProbe {
   const [system = "", event = ""] = name.split(":");
   return {
     event,
@@ -83,10 +83,10 @@ function tracepoint(name: string, classes: string[]): PlannedProbe {
     symbol: event,
     offset: 0,
     function: event,
-    classes,
+    classes: [owner],
     site: null,
     arguments: [],
     filter: null,
-    rate: "rare",
+    rate,
   };
 }

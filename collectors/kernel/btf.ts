@@ -106,9 +106,7 @@ export interface BtfPrototype {
 }
 
 /** The data are not BTF, or are damaged: what, where, what to do. */
-export class BtfError extends UnusableKernel {
-  override name = "BtfError";
-}
+export class BtfError extends UnusableKernel {}
 
 const VOID: BtfType = { kind: "void", name: null, size: 0, signed: false, target: null, length: 0 };
 

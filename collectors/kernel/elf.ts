@@ -42,9 +42,7 @@ export interface Relocation {
 }
 
 /** The data are not the ELF that is wanted, or are damaged: what, where, what to do. */
-export class ElfError extends UnusableKernel {
-  override name = "ElfError";
-}
+export class ElfError extends UnusableKernel {}
 
 const SHT_NOBITS = 8;
 const SHT_SYMTAB = 2;

@@ -9,9 +9,7 @@ import { isElf } from "./elf.js";
 import { UnusableKernel } from "./unusable.js";
 
 /** A file cannot be read: which, why, what to do. */
-export class KernelFileError extends UnusableKernel {
-  override name = "KernelFileError";
-}
+export class KernelFileError extends UnusableKernel {}
 
 /** Larger ones are no kernel's. */
 const LARGEST = 2 ** 30;

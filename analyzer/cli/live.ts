@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import BetterSqlite from "better-sqlite3";
 import { Command } from "commander";
 import type { TraceReader } from "../import/trace-event.js";
@@ -52,7 +52,7 @@ async function runLive(command: readonly string[], options: Options): Promise<nu
   try {
     const audit = watchAudit(source.open, { catalog, classes: null, db, signal: enough.signal })
       .then(() => {
-        words = `${source.words}, ended${source.problem()}`;
+        words = `ended${source.problem()} · ${source.words}`;
       })
       .catch((error: unknown) => {
         words = error instanceof Error ? error.message : String(error);
@@ -69,7 +69,7 @@ async function runLive(command: readonly string[], options: Options): Promise<nu
             reading.exec("BEGIN; SELECT count(*) FROM meta");
           },
         },
-        options.replay ?? ["this host", ...command].join(" "),
+        options.replay === undefined ? ["this host", ...command].join(" ") : basename(options.replay),
       );
       return status;
     } finally {
@@ -91,7 +91,7 @@ interface Source {
 
 function replay(file: string, speed: number, signal: AbortSignal): Source {
   return {
-    words: `replay of ${file}${speed === 1 ? "" : `, ${speed} times as fast`}`,
+    words: `replay of ${basename(file)}${speed === 1 ? "" : `, ${speed} times as fast`}`,
     open: async () => {
       const { openTrace } = await import("../import/registry.js");
       const { replayed } = await import("../import/replay.js");

@@ -57,7 +57,7 @@ export class LiveScreen implements View {
   draw(size: Size): Line[] {
     const { objects, findings } = areasOf(size);
     const upper = framed(
-      { title: line(span("Live ", "accent"), span(this.#source.words(), "faint")), note: this.#clock() },
+      { title: [span("Live ", "accent"), ...this.#clock(), span(` ${this.#source.words()}`, "faint")] },
       this.#headLines(size.columns - 4),
       { columns: size.columns, rows: HEAD },
     );
@@ -119,8 +119,8 @@ export class LiveScreen implements View {
   #clock(): Line {
     const { at } = this.#state;
     const since = duration(this.#moment - this.#span.from);
-    if (at === null) return line(span("● ", "error"), span(since, "strong"));
-    return line(span("❚❚ ", "warning"), span(`held at ${since}, ${duration(at - this.#span.to)}`, "warning"));
+    if (at === null) return line(span("● ", "error"), span(`${since} `, "strong"));
+    return line(span("❚❚ ", "warning"), span(`held at ${since}, ${duration(at - this.#span.to)} `, "warning"));
   }
 
   #headLines(columns: number): Line[] {

@@ -29,7 +29,7 @@ function heldLines(held: Held, style: Style): string[] {
     lines.push(...labelled(style, "but", `its files and users are ${-held.unexplained} more than its counter says`));
   }
   if (held.holders.length + held.own.length === 0) {
-    lines.push(...labelled(style, "held by", "no file of any process"));
+    lines.push(...labelled(style, "held by", "no file that can be seen"));
   }
   for (const [index, what] of held.close.entries()) {
     lines.push(...labelled(style, index === 0 ? "to close" : "then", what));

@@ -80,7 +80,7 @@ export function waiters(functions: ReadonlySet<string>, proc = "/proc"): Waiter[
       const folder = `${proc}/${pid}/task/${tid}`;
       const where = attempt(() => readFileSync(`${folder}/wchan`, "latin1"));
       if (typeof where !== "string" || where === "0" || where === "") continue;
-      if (!functions.has(where) && !isUninterruptible(folder)) continue;
+      if (!functions.has(where) && where !== "wait_woken" && !isUninterruptible(folder)) continue;
       const stack = stackOf(folder);
       if (functions.has(where) && stack.length === 0) stack.push(where);
       if (stack.some((name) => functions.has(name))) {

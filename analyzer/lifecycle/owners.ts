@@ -133,6 +133,8 @@ export class Owners {
     const slot = slotOf(name, object);
     const before = this.#instances.get(slot);
     if (effect === "create") {
+      // One that has entered its exit function is over when the next begins; any other, once the next is up.
+      if (before?.ended === null && before.endedBy !== null) this.#finish(before, event);
       const owner = makeOwner("instance", name, (before?.generation ?? 0) + 1, event);
       owner.object = object;
       owner.module = this.loading(event);

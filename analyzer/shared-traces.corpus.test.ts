@@ -78,7 +78,7 @@ const EXPECTED: Record<string, { exit: number; findings: string[]; coverage: Rec
   "stranger-unbind-waited-5.10.dat": {
     exit: 125,
     findings: [],
-    coverage: { module: "complete", vfio_device: "partial", vfio_group: "partial" },
+    coverage: { module: "complete", vfio_device: "partial", vfio_group: "partial", vfio_group_dev: "partial" },
   },
   "stranger-vcpu-fd-leak-6.12.dat": {
     exit: 125,

@@ -84,7 +84,7 @@ describe.each(SIZES)("at $columns columns", (size) => {
   it("coverage, and what to record next", async () => {
     const terminal = terminals.start(["tui", fixture("seed0-6.1.dat.xz")], size);
     await terminal.shows("stale-ops");
-    terminal.press("4");
+    terminal.press("5");
     await terminal.shows(
       /◐ kvm_device_ops +partial/,
       "kvm_unregister_device_ops never fired",

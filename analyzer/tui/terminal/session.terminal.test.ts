@@ -66,7 +66,10 @@ describe("a terminal", () => {
     terminal.resize(200, 60);
     await terminal.shows("to blame", "fixed by");
     terminal.resize(60, 20);
-    await terminal.until("fits", (screen) => /^ ktally/.test(screen) && screen.trimEnd().split("\n").length === 20);
+    await terminal.until(
+      "fits",
+      (screen) => /^ 1 Findings .*…$/m.test(screen) && screen.trimEnd().split("\n").length === 20,
+    );
     terminal.press("q");
     await terminal.shows("[ended 0]");
   });

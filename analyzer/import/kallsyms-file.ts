@@ -1,6 +1,7 @@
 /** Importer for a copy of /proc/kallsyms: no trace, but the names that others lack (perf.data carries no symbols). */
 
 import { parseKallsyms } from "./kallsyms.js";
+import { blankFacts } from "./source-facts.js";
 import { type Importer, type Input, type SymbolTable, type TraceReader, UnreadableInput } from "./trace-event.js";
 
 const FORMAT = "kallsyms";
@@ -27,19 +28,7 @@ export function isSymbols(reader: TraceReader): boolean {
 
 async function openSymbols(input: Input): Promise<TraceReader> {
   return {
-    facts: {
-      path: input.path,
-      format: FORMAT,
-      clock: null,
-      clockIsTime: true,
-      kernel: null,
-      eventCount: 0,
-      cpus: new Map(),
-      gaps: [],
-      diagnostics: [],
-      listed: [],
-      symbols: await readSymbols(input),
-    },
+    facts: { ...blankFacts(input.path, FORMAT), symbols: await readSymbols(input) },
     async *read() {},
     close: () => input.close(),
   };

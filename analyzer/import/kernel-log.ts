@@ -6,6 +6,7 @@ import { StringDecoder } from "node:string_decoder";
 import { journalLines, readJournalJson, startsAsExport } from "./journal.js";
 import { type LogLine, readLogLine } from "./kernel-log-line.js";
 import { beginsReport, ReportReader } from "./kernel-report.js";
+import { blankFacts } from "./source-facts.js";
 import { type Importer, type Input, type SourceFacts, type TraceReader, UnreadableInput } from "./trace-event.js";
 
 const CHUNK = 1 << 20;
@@ -50,20 +51,8 @@ function parseLine(raw: string): LogLine | null {
 }
 
 function openLog(input: Input): TraceReader {
-  const facts: SourceFacts = {
-    path: input.path,
-    format: startsAsExport(input.head) ? "kernel log (journal export)" : "kernel log",
-    clock: null,
-    clockIsTime: true,
-    kernel: null,
-    eventCount: 0,
-    cpus: new Map(),
-    gaps: [],
-    diagnostics: [],
-    listed: [],
-    symbols: null,
-    reports: [],
-  };
+  const format = startsAsExport(input.head) ? "kernel log (journal export)" : "kernel log";
+  const facts: SourceFacts = { ...blankFacts(input.path, format), reports: [] };
   return {
     facts,
     // A log's clock is not a trace's: its reports are no events of the timeline.

@@ -1,5 +1,6 @@
 /** Drives a text reader over a file, chunk by chunk, or over the lines of a stream. */
 import { Handover } from "./handover.js";
+import { blankFacts } from "./source-facts.js";
 import {
   type Input,
   type SourceFacts,
@@ -45,19 +46,7 @@ export function makeTextReader(
   open: (facts: SourceFacts, wants: Wants) => LineReader,
   whenEmpty: string | null = "no event line in it",
 ): TraceReader {
-  const facts: SourceFacts = {
-    path: input.path,
-    format,
-    clock: null,
-    clockIsTime: true,
-    kernel: null,
-    eventCount: 0,
-    cpus: new Map(),
-    gaps: [],
-    diagnostics: [],
-    listed: [],
-    symbols: null,
-  };
+  const facts = blankFacts(input.path, format);
   return {
     facts,
     read: async function* (wants: Wants): AsyncGenerator<TraceItem[]> {

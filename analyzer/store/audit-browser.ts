@@ -3,7 +3,7 @@
  * `AuditView`, which reads whole lists.
  */
 import type { Database, Statement } from "better-sqlite3";
-import { AuditView, type ObjectView } from "./audit-view.js";
+import { AuditView, type ObjectView, objectOf } from "./audit-view.js";
 import { type BalancePair, balanceTree } from "./balance.js";
 import { big, number, numberOrNull, type Row, text, textOrNull, unsigned } from "./cells.js";
 import { runQuery } from "./query.js";
@@ -715,19 +715,7 @@ export class AuditBrowser {
 }
 
 function objectHead(row: Row): ObjectHead {
-  return {
-    id: number(row.id),
-    class: text(row.class),
-    label: text(row.label),
-    address: unsigned(row.address),
-    name: textOrNull(row.name),
-    generation: number(row.generation),
-    state: text(row.state),
-    created_ns: big(row.created_ns),
-    destroyed_ns: big(row.destroyed_ns),
-    refs_last: numberOrNull(row.refs_last),
-    exact: number(row.exact) === 1,
-  };
+  return { ...objectOf(row), exact: number(row.exact) === 1 };
 }
 
 function counterRow(row: Row): CounterRow {

@@ -199,18 +199,7 @@ export class AuditView {
   *objects(): Generator<ObjectView> {
     const statement = this.#database.prepare("SELECT * FROM objects ORDER BY id").safeIntegers();
     for (const row of statement.iterate() as Iterable<Row>) {
-      yield {
-        id: number(row.id),
-        class: text(row.class),
-        label: text(row.label),
-        address: unsigned(row.address),
-        name: textOrNull(row.name),
-        generation: number(row.generation),
-        state: text(row.state),
-        created_ns: big(row.created_ns),
-        destroyed_ns: big(row.destroyed_ns),
-        refs_last: numberOrNull(row.refs_last),
-      };
+      yield objectOf(row);
     }
   }
 
@@ -304,4 +293,20 @@ export class AuditView {
 
 function reasonView(row: Row): ReasonView {
   return { code: text(row.code), text: text(row.text), probe: textOrNull(row.probe) };
+}
+
+/** A row of the table objects. */
+export function objectOf(row: Row): ObjectView {
+  return {
+    id: number(row.id),
+    class: text(row.class),
+    label: text(row.label),
+    address: unsigned(row.address),
+    name: textOrNull(row.name),
+    generation: number(row.generation),
+    state: text(row.state),
+    created_ns: big(row.created_ns),
+    destroyed_ns: big(row.destroyed_ns),
+    refs_last: numberOrNull(row.refs_last),
+  };
 }

@@ -1,5 +1,5 @@
 /** TraceEvents in, operations on objects out: the only place where events get their meaning. */
-import { type Catalog, conditionsOf } from "../../collectors/catalog/catalog.js";
+import { type Catalog, type CataloguedFunction, conditionsOf } from "../../collectors/catalog/catalog.js";
 import { parseCondition } from "../../collectors/catalog/condition.js";
 import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Probe, Stack, SymbolTable, TraceEvent } from "../import/trace-event.js";
@@ -56,6 +56,7 @@ export class Decoder {
   readonly #symbols: (source: number) => SymbolTable | null;
   readonly #uses = new Map<Probe, ProbeUse>();
   readonly #interpretations = new Map<Probe, Interpretation>();
+  readonly #foreign = new Map<string, CataloguedFunction>();
   /** Functions of which a return has been seen: their calls are worth waiting for. */
   readonly #returnsSeen = new Set<string>();
   /** Distinct stacks of wanted events: what they show is active though no probe is on it. */
@@ -146,7 +147,7 @@ export class Decoder {
   #interpret(probe: Probe): Interpretation {
     let meaning = this.#interpretations.get(probe);
     if (!meaning) {
-      meaning = interpret(probe, this.#catalog);
+      meaning = interpret(probe, this.#catalog, this.#foreign);
       this.#interpretations.set(probe, meaning);
     }
     return meaning;

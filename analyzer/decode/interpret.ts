@@ -45,6 +45,7 @@ export interface SiteFields {
 const REGISTERS = ["di", "si", "dx", "cx", "r8", "r9"] as const;
 const COUNTER_NAMES = ["refs", "ref", "refcount", "refcnt", "count", "cnt", "counter", "users", "refs_before"];
 const DELTA_NAMES = ["delta", "inc", "add", "change"];
+const MAX_FOREIGN = 4096;
 const CLONE_SUFFIX = /\.(?:isra|constprop|part|cold|lto_priv|llvm)(?:\.\d+)*/g;
 
 /** `kvm_release_pfn_clean.part.0` -> `kvm_release_pfn_clean`. */
@@ -52,7 +53,15 @@ export function withoutCloneSuffix(symbol: string): string {
   return symbol.includes(".") ? symbol.replace(CLONE_SUFFIX, "") : symbol;
 }
 
-export function interpret(probe: Probe, catalog: Catalog): Interpretation {
+/**
+ * `foreign` holds the functions of modules that no class knows, as probes before this one showed them: the kernel's text
+ * prints no module for the function that a return probe is on (`(lab_set+0x2c/0x60 [x] <- lab_take_group)`).
+ */
+export function interpret(
+  probe: Probe,
+  catalog: Catalog,
+  foreign: Map<string, CataloguedFunction> = new Map(),
+): Interpretation {
   if (probe.kind === "tracepoint") return interpretTracepoint(probe, catalog);
   if (probe.kind === "print") return { role: "other" };
   const location = locate(probe, catalog);
@@ -60,7 +69,7 @@ export function interpret(probe: Probe, catalog: Catalog): Interpretation {
     return siteByFields(probe, catalog, null) ?? { role: "unknown" };
   }
   const name = withoutCloneSuffix(location.symbol);
-  const known = catalog.functions.get(name) ?? functionOfModule(name, probe);
+  const known = catalog.functions.get(name) ?? functionOfModule(name, probe, foreign);
   if (probe.kind === "kretprobe") {
     return known ? { role: "return", function: known, result: resultField(probe) } : { role: "other" };
   }
@@ -95,9 +104,17 @@ function interpretReading({ name, fields }: Probe, catalog: Catalog): Interpreta
 }
 
 /** A module's function that no class knows: what it calls happens inside it, and it may fail. */
-function functionOfModule(name: string, probe: Probe): CataloguedFunction | undefined {
-  if (probe.at?.module == null) return undefined;
-  return { name, prototype: { returns: "int", parameters: [] }, meanings: [] };
+function functionOfModule(
+  name: string,
+  probe: Probe,
+  foreign: Map<string, CataloguedFunction>,
+): CataloguedFunction | undefined {
+  const known = foreign.get(name);
+  if (known || probe.at?.module == null) return known;
+  const made: CataloguedFunction = { name, prototype: { returns: "int", parameters: [] }, meanings: [] };
+  // Of no more than a recording has probes on; bounds memory on hostile input.
+  if (foreign.size < MAX_FOREIGN) foreign.set(name, made);
+  return made;
 }
 
 function interpretTracepoint(probe: Probe, catalog: Catalog): Interpretation {

@@ -13,7 +13,8 @@ export interface Run {
 const CLI = fileURLToPath(new URL("../cli/main.js", import.meta.url));
 /** Makes a Node process tell its peak memory (in KiB) when it ends, on a descriptor of its own. */
 const TELL_PEAK = `data:text/javascript,import { writeSync } from "node:fs";
-process.on("exit", () => writeSync(3, String(process.resourceUsage().maxRSS)));`;
+import { isMainThread } from "node:worker_threads";
+if (isMainThread) process.on("exit", () => writeSync(3, String(process.resourceUsage().maxRSS)));`;
 
 export function runKtally(args: readonly string[]): Promise<Run> {
   return run(process.execPath, ["--import", TELL_PEAK, CLI, ...args]);

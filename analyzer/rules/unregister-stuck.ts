@@ -1,3 +1,4 @@
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import { isInside } from "../decode/calls.js";
 import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
@@ -52,6 +53,7 @@ class UnregisterStuck implements RuleWatch {
   readonly #others: Holder[] = [];
   /** The waiter's own put, which ends the reference that the registration is. */
   readonly #ownPut = new Set<Call>();
+  readonly #waitedFor = new Map<ClassEntry, boolean>();
 
   /** Some events about files name their object: those that do not tell the same once more. */
   #named = false;
@@ -62,7 +64,7 @@ class UnregisterStuck implements RuleWatch {
 
   operation(operation: Operation, object: KernelObject): void {
     if (operation.outcome === "refused" || operation.delta === 0) return;
-    if (!Object.values(object.class.functions).some((spec) => spec.blocks)) return;
+    if (!this.#isWaitedFor(object.class)) return;
     const holders = listOf(this.#references, object.key);
     if (operation.delta > 0) {
       holders.push({ event: operation.event, file: `${object.class.title} file`, closed: null });
@@ -71,6 +73,16 @@ class UnregisterStuck implements RuleWatch {
     const waiting = blockingCall(this.#context.decoder.calls.of(operation.event));
     if (waiting) this.#ownPut.add(waiting);
     else remove(holders, operation.event, true);
+  }
+
+  /** Whether an unregister of the class waits for its references. */
+  #isWaitedFor(entry: ClassEntry): boolean {
+    let known = this.#waitedFor.get(entry);
+    if (known === undefined) {
+      known = Object.values(entry.functions).some((spec) => spec.blocks);
+      this.#waitedFor.set(entry, known);
+    }
+    return known;
   }
 
   aside(operation: Operation): void {

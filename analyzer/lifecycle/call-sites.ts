@@ -64,10 +64,13 @@ export class CallSites {
 
   /** Stands for the reference that objects of a class begin with, whether their creation was seen or not. */
   creation(entry: ClassEntry): CallSite {
+    const key = `${entry.class} create`;
+    const known = this.#byName.get(key);
+    if (known) return known;
     const files = Object.values(entry.functions)
       .filter(({ effects }) => effects.some(({ effect }) => effect === "create"))
       .flatMap(({ effects }) => effects.flatMap(({ effect, holder }) => (effect === "open" && holder ? [holder] : [])));
-    return this.#named(`${entry.class} create`, {
+    return this.#named(key, {
       class: entry,
       does: "get",
       function: null,

@@ -130,7 +130,7 @@ export async function auditReaders(
   const relevant = readers.map(() => 0);
   const locations = new Map<string, CodeLocation>();
   const judge = (sightings: readonly Sighting[], moments: readonly Moment[]): AuditOutcome => {
-    const told = judgeSnapshots(moments, collectFindings(watches), options.catalog);
+    const told = judgeSnapshots(moments, collectFindings(watches), options.catalog, world);
     const { findings, reports } = judgeReports(told, sightings, context, options.catalog);
     assignBlame(findings, { balances, sites, deferred, symbols });
     const coverage = judgeCoverage({
@@ -200,7 +200,7 @@ export async function auditReaders(
     if (facts.snapshot === undefined) continue;
     const event = momentOf(facts.snapshot, ++id, source);
     recorder?.event(event);
-    moments.push({ snapshot: facts.snapshot, event });
+    moments.push({ snapshot: facts.snapshot, before: facts.snapshotBefore ?? null, event });
   }
   return judge(sightings, moments);
 }
@@ -208,10 +208,12 @@ export async function auditReaders(
 /** Snapshots that a recording of ours took at its start and end; a damaged sidecar is told where it is read for good. */
 function recordedSnapshots(path: string): TraceReader[] {
   try {
-    const snapshots = readRecording(path)?.snapshots ?? [];
-    return snapshots.map((snapshot, index) =>
-      snapshotReader(`${path} (snapshot at its ${index === 0 ? "start" : "end"})`, snapshot),
-    );
+    const { snapshots: [start, ...more] = [], command } = readRecording(path) ?? {};
+    if (start === undefined) return [];
+    const reader = snapshotReader(`${path} (its snapshots)`, [start, ...more]);
+    // What was there before the command is not its doing.
+    if (command != null && more.length > 0) reader.facts.snapshotBefore = start;
+    return [reader];
   } catch {
     return [];
   }

@@ -86,6 +86,8 @@ function effectsOf(meaning: Interpretation): string[] {
       return meaning.function.meanings.map(({ class: entry }) => `${entry.class} result`);
     case "site":
       return [`${meaning.class.class} get or put`];
+    case "stored":
+      return [`${meaning.object} that ${meaning.function.name} makes`];
     case "tracepoint":
       return [`${meaning.class.class} ${meaning.class.tracepoints[meaning.event]?.effect ?? "use"}`];
     default:

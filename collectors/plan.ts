@@ -28,8 +28,8 @@ export interface PlannedProbe {
   function: string;
   /** Classes that it shows something of; empty for what every plan records (module memory, kernel warnings). */
   classes: string[];
-  /** Set for an instruction inside the function that changes a counter. */
-  site: { effect: "get" | "put"; bytes: string; next: string | null; conditional: boolean } | null;
+  /** Set for an instruction inside the function that changes a counter, or stores the object that it made. */
+  site: { effect: "get" | "put" | "create"; bytes: string; next: string | null; conditional: boolean } | null;
   /**
    * Recorded arguments, in order: catalogue name, ftrace fetch expression and type (`x64`, `s32`, `string`, …).
    * `refs` is the counter's value before the instruction, `delta` what it adds, `ret` what the function returned.

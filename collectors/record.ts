@@ -37,7 +37,7 @@ export interface RecordOptions extends Omit<FtraceOptions, "onChild"> {
   holdingFiles: readonly string[];
   /** Ends the recording as Ctrl-C does. */
   signal?: AbortSignal;
-  /** Looks at the kernel's objects at start and end; null: not asked for. */
+  /** Looks at the kernel's objects, at start and end; null: not wanted. */
   snapshot: (() => Snapshot) | null;
   /** Told what the user should know, in sentences. */
   say(message: string): void;
@@ -108,6 +108,8 @@ async function recordWith(session: Session, interrupts: Interrupts, options: Rec
     openAfter: [],
     allProcessesSeen: false,
   };
+  // While it records already: what changes meanwhile is in the trace.
+  takeSnapshot(recording, options);
   if (output !== null) writeRecording(output, recording);
   if (session.backend === "bpftrace") for (const loss of againstFtrace(recording)) say(loss);
   session.mark(MARK.begin);
@@ -126,6 +128,7 @@ async function recordWith(session: Session, interrupts: Interrupts, options: Rec
   }
   recording.openAfter = holdingFiles(options);
   recording.allProcessesSeen = seesAllProcesses();
+  takeSnapshot(recording, options);
   session.mark(MARK.end);
   const { problem, ...end } = await session.stop();
   Object.assign(recording, end);
@@ -135,6 +138,10 @@ async function recordWith(session: Session, interrupts: Interrupts, options: Rec
   else say(problem);
   if (output !== null) writeRecording(output, recording);
   return recording;
+}
+
+function takeSnapshot(recording: Recording, { snapshot }: RecordOptions): void {
+  if (snapshot !== null) recording.snapshots = [...(recording.snapshots ?? []), snapshot()];
 }
 
 /** What bpftrace does not show of each class, and ftrace does. */

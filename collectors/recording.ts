@@ -35,7 +35,7 @@ export interface Recording {
   openAfter: OpenFile[];
   /** Whether every process could be looked at for them. */
   allProcessesSeen: boolean;
-  /** What the kernel's memory showed at start and end, where that was asked for. */
+  /** What the kernel's memory showed at start and end; missing where that was not wanted. */
   snapshots?: Snapshot[];
 }
 

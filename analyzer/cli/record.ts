@@ -27,7 +27,7 @@ export interface RecordingOptions {
   backend: "ftrace" | "bpftrace";
   traceCmd: boolean;
   hot?: boolean;
-  snapshot?: boolean;
+  snapshot: boolean;
 }
 
 interface Options extends RecordingOptions {
@@ -69,7 +69,7 @@ export function addRecordingOptions(command: Command): Command {
         .choices(["ftrace", "bpftrace"])
         .default("ftrace"),
     )
-    .option("--snapshot", "read the counters of all objects from the kernel's memory at start and end, too")
+    .option("--no-snapshot", "do not read the counters of all objects from the kernel's memory at start and end")
     .option("--no-trace-cmd", "read trace_pipe, even though trace-cmd is installed")
     .passThroughOptions();
 }
@@ -152,10 +152,9 @@ async function recordOptions(
     mayUseTraceCmd: options.traceCmd,
     stream: null,
     hot: options.hot ?? false,
-    snapshot:
-      options.snapshot === true
-        ? () => takeSnapshot({ version: version(), blocking: blockingFunctions(catalog) })
-        : null,
+    snapshot: options.snapshot
+      ? () => takeSnapshot({ version: version(), blocking: blockingFunctions(catalog) })
+      : null,
     holdingFiles: [...catalog.classes.values()].flatMap(({ files }) => files ?? []),
     say,
   };

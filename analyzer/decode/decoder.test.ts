@@ -43,6 +43,17 @@ describe("when an effect counts", () => {
     expect(await create("-12")).toMatchObject([{ outcome: "refused", object: null }]);
   });
 
+  it("an object that a function stores is known where it does so, its holders with it", async () => {
+    const operations = await operationsIn(`
+      wl-1 [000] ..... 10.0: p1: (vfio_fops_open+0x0/0x90 [vfio]) filep=0xffff888104e5a000
+      wl-1 [000] ..... 10.1: p2: (vfio_fops_open+0x53/0x90 [vfio]) container=0xffff888104e5b000
+      wl-1 [000] ..... 10.2: r1: (misc_open+0x3c/0x90 <- vfio_fops_open) ret=0`);
+    expect([...new Set(operations)]).toMatchObject([
+      { effect: "create", outcome: "done", object: 0xffff888104e5b000n },
+      { effect: "open", outcome: "done", object: 0xffff888104e5b000n },
+    ]);
+  });
+
   it("a call whose return nobody records stays unknown; one whose return came late is decided", async () => {
     expect(
       await outcomesIn(`

@@ -112,6 +112,9 @@ export class Decoder {
       case "site":
         signals.push(...this.#site(event, meaning));
         break;
+      case "stored":
+        signals.push(...this.#stored(event, meaning));
+        break;
       case "tracepoint":
         signals.push(...this.#tracepoint(event, meaning));
         break;
@@ -315,6 +318,19 @@ export class Decoder {
     operation.site = true;
     this.#lastSite.set(task, { probes: [event.probe], time: event.time, operation });
     return [{ kind: "operation", operation }];
+  }
+
+  /** The call that goes on makes this object. */
+  #stored(event: AuditEvent, meaning: Extract<Interpretation, { role: "stored" }>): Signal[] {
+    const value = event.args[meaning.field] ?? null;
+    const call = this.calls.innermost(event, meaning.function.name);
+    if (call === null || !isPointerLike(value) || value === 0n) return [];
+    const made = call.operations.filter(({ object, spec }) => object === null && spec?.object === meaning.object);
+    const classes = made.map((operation) => operation.class);
+    // Its holders count on the same object, which they do not name.
+    const told = call.operations.filter((one) => one.object === null && classes.includes(one.class));
+    for (const operation of told) operation.object = asAddress(value);
+    return told.map((operation) => ({ kind: "operation", operation }));
   }
 
   #tracepoint(event: AuditEvent, meaning: Extract<Interpretation, { role: "tracepoint" }>): Signal[] {

@@ -16,6 +16,8 @@ export type Interpretation =
   | { role: "entry"; function: CataloguedFunction; arguments: ArgumentMap }
   | { role: "return"; function: CataloguedFunction; result: number | null }
   | { role: "site"; class: ClassEntry; function: string | null; fields: SiteFields }
+  /** Inside a function, where it stores what it made: `object` is the effects' name for it, `field` has its address. */
+  | { role: "stored"; function: CataloguedFunction; object: string; field: number }
   | { role: "tracepoint"; class: ClassEntry; event: string; object: number; refsAfter: number | null }
   /** A counter's value that a snapshot read: nothing happened to the object. */
   | { role: "reading"; class: ClassEntry; object: number; refs: number }
@@ -81,6 +83,8 @@ export function interpret(
     const clone = name !== location.symbol;
     return { role: "entry", function: known, arguments: mapArguments(probe, known, clone, objectNames(catalog)) };
   }
+  const stored = known ? storedObject(probe, known) : null;
+  if (stored) return stored;
   const classes = catalog.sites.get(name);
   if (!classes) return siteByFields(probe, catalog, name) ?? { role: "other" };
   const named = siteByFields(probe, catalog, name);
@@ -90,6 +94,14 @@ export function interpret(
     return { role: "site", class: only, function: name, fields: { object: null, refs: null, delta: null } };
   }
   return { role: "other" };
+}
+
+function storedObject(probe: Probe, known: CataloguedFunction): Interpretation | null {
+  for (const object of known.meanings.flatMap(({ entry }) => Object.keys(entry.stores))) {
+    const field = fieldNamed(probe, [object]);
+    if (field !== null) return { role: "stored", function: known, object, field };
+  }
+  return null;
 }
 
 const READING = "snapshot_";

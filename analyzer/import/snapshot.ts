@@ -23,7 +23,7 @@ export const snapshotFile: Importer = {
   sniff: (head) => /^\s*\{\s*"ktally":\s*"snapshot"/.test(head.toString("latin1", 0, 256)),
   open: async (input) => {
     const snapshot = await parseSnapshot(input);
-    return snapshotReader(input.path, snapshot, () => input.close());
+    return snapshotReader(input.path, [snapshot], () => input.close());
   },
 };
 
@@ -76,8 +76,17 @@ async function textOf(input: Input): Promise<string> {
   return Buffer.concat(pieces).toString("utf8");
 }
 
-/** Each counter read is an event of its own: the ledger takes it like any other value. */
-export function snapshotReader(path: string, snapshot: Snapshot, close: () => void = () => {}): TraceReader {
+/**
+ * Each counter read is an event of its own: the ledger takes it like any other value. The last snapshot is what the
+ * source shows.
+ */
+export function snapshotReader(
+  path: string,
+  snapshots: readonly [Snapshot, ...Snapshot[]],
+  close: () => void = () => {},
+): TraceReader {
+  const snapshot = snapshots.at(-1) ?? snapshots[0];
+  const unread = new Set(snapshots.flatMap((one) => one.unread));
   const facts: SourceFacts = {
     path,
     format: "ktally snapshot",
@@ -87,7 +96,7 @@ export function snapshotReader(path: string, snapshot: Snapshot, close: () => vo
     eventCount: 0,
     cpus: new Map(),
     gaps: [],
-    diagnostics: snapshot.unread.map((message) => ({ severity: "warning", offset: null, line: null, message })),
+    diagnostics: [...unread].map((message) => ({ severity: "warning", offset: null, line: null, message })),
     listed: [],
     symbols: null,
     snapshot,
@@ -95,7 +104,10 @@ export function snapshotReader(path: string, snapshot: Snapshot, close: () => vo
   return {
     facts,
     async *read(wants) {
-      const events = readingsOf(snapshot, wants);
+      const events = readingsOf(
+        snapshots.flatMap(({ objects }) => objects),
+        wants,
+      );
       facts.eventCount = events.length;
       if (events.length > 0) yield events;
     },
@@ -106,7 +118,7 @@ export function snapshotReader(path: string, snapshot: Snapshot, close: () => vo
 /** No task, no CPU: nobody ran anything. */
 const NOBODY = { cpu: -1, tid: -1, comm: "snapshot", flags: null, returnsTo: null, stack: null, nextOnCpu: null };
 
-function readingsOf({ objects }: Snapshot, wants: Wants): TraceEvent[] {
+function readingsOf(objects: Snapshot["objects"], wants: Wants): TraceEvent[] {
   const probes = new Map<string, Probe | null>();
   const events: TraceEvent[] = [];
   for (const { class: name, address, refs, read_ns } of objects) {

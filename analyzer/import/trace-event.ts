@@ -216,6 +216,8 @@ export interface SourceFacts {
   reports?: KernelReport[];
   /** What the source says of one moment, without events; other sources say nothing. */
   snapshot?: Snapshot;
+  /** An earlier moment of the same source: what it shows already is no news. */
+  snapshotBefore?: Snapshot;
 }
 
 /** Says, once for each probe, whether its events are wanted; the others are counted and skipped. */

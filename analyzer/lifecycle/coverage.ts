@@ -70,7 +70,8 @@ export class CoverageObserver implements Observer {
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
-    if (before?.state === "replaced" && before.class.class !== "module") this.#replaced.set(before.class.class, before);
+    if (before?.state !== "replaced" || before.class.class === "module" || isOver(before)) return;
+    this.#replaced.set(before.class.class, before);
   }
 
   registered(entry: { class: ClassEntry }, before: { registered: Operation } | null): void {
@@ -130,6 +131,11 @@ export class CoverageObserver implements Observer {
       say("unseen-unregister", `an entry was registered anew without its unregister being seen`, displaced);
     return reasons;
   }
+}
+
+/** Where no function is catalogued that destroys it, its last put is the end. */
+function isOver({ class: entry, ledger }: KernelObject): boolean {
+  return functionsWith(entry, "destroy").length === 0 && (ledger?.reachedUnused ?? null) !== null;
 }
 
 export interface CoverageInput {

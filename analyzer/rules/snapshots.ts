@@ -6,6 +6,7 @@ import { type Catalog, functionsWith } from "../../collectors/catalog/catalog.js
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Snapshot } from "../../collectors/snapshot/model.js";
 import type { AuditEvent } from "../decode/operation.js";
+import type { World } from "../lifecycle/world.js";
 import { describeHolder, type Held, whoHolds } from "../snapshot/holders.js";
 import type { Finding, FindingObject } from "./finding.js";
 import { type Judgement, judgementOf, PROVEN } from "./verdict.js";
@@ -13,18 +14,32 @@ import { type Judgement, judgementOf, PROVEN } from "./verdict.js";
 /** A snapshot and the event that stands for it in the audit. */
 export interface Moment {
   snapshot: Snapshot;
+  /** What this one shows, too, is not told. */
+  before: Snapshot | null;
   event: AuditEvent;
 }
 
-/** Findings of snapshots, those left out that the events have told already. */
-export function judgeSnapshots(moments: readonly Moment[], found: readonly Finding[], catalog: Catalog): Finding[] {
+/** Findings of snapshots, those left out that the events have told already, or whose object they saw go. */
+export function judgeSnapshots(
+  moments: readonly Moment[],
+  found: readonly Finding[],
+  catalog: Catalog,
+  { objects }: Pick<World, "objects">,
+): Finding[] {
   const findings = [...found];
   for (const moment of moments) {
-    for (const finding of [...leftEntries(moment, catalog), ...heldObjects(moment, catalog)]) {
-      if (!findings.some((known) => isSame(known, finding))) findings.push(finding);
+    const before = moment.before === null ? [] : shownBy({ ...moment, snapshot: moment.before }, catalog);
+    for (const finding of shownBy(moment, catalog)) {
+      const { address } = finding.object;
+      if (address !== null && objects.find(finding.class, address)?.state === "destroyed") continue;
+      if (![...findings, ...before].some((known) => isSame(known, finding))) findings.push(finding);
     }
   }
   return findings;
+}
+
+function shownBy(moment: Moment, catalog: Catalog): Finding[] {
+  return [...leftEntries(moment, catalog), ...heldObjects(moment, catalog)];
 }
 
 function isSame(a: Finding, b: Finding): boolean {

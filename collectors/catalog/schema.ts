@@ -78,6 +78,8 @@ const functionEntry = z.strictObject({
    * `((struct kvm_vcpu *)filp->private_data)->kvm`. Of several, the first that this kernel's types know.
    */
   record: z.record(identifier, z.union([z.string(), z.array(z.string())])).default({}),
+  /** Objects that it makes and stores, by the effects' name for them: `container: filep->private_data`. */
+  stores: z.record(identifier, z.string().regex(/^\w+->[\w.]+$/, "must be argument->field")).default({}),
   /** How often it is called: now and then, a few times per object, or so often that its probe is off unless asked for. */
   rate: z.enum(["rare", "per-object", "hot"]).default("per-object"),
   /** Set when it waits until nobody holds the object any more. */

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadCatalog } from "../catalog/catalog.js";
+import { type Catalog, loadCatalog } from "../catalog/catalog.js";
 import { renderKprobeEvents } from "../ftrace/kprobe-events.js";
 import { readBtf } from "./btf.js";
 import { readElf } from "./elf.js";
@@ -89,9 +89,13 @@ function viewOf(code: Record<string, string>, symbols = ""): KernelView {
   };
 }
 
-const folder = mkdtempSync(join(tmpdir(), "ktally-"));
-writeFileSync(join(folder, "thing.yaml"), CLASS);
-const catalog = loadCatalog(folder);
+function catalogOf(text: string): Catalog {
+  const folder = mkdtempSync(join(tmpdir(), "ktally-"));
+  writeFileSync(join(folder, "thing.yaml"), text);
+  return loadCatalog(folder);
+}
+
+const catalog = catalogOf(CLASS);
 
 const WHOLE = {
   thing_create: NONE,
@@ -115,6 +119,20 @@ test("Functions, inlined operations and what every plan has are rendered for ftr
     "p:ktally/thing_ioctl_5 things:thing_ioctl+0x5 thing=%di:x64 refs=+0x10(%di):s32 delta=\\1:s32",
     "p:ktally/do_init_module do_init_module module=+0x18(%di):string",
   ]);
+});
+
+test("An object that a function makes and stores is recorded where it does so", () => {
+  // nop; mov %rax,0x20(%rsi); mov %rax,0x28(%rsi); movq $0,0x20(%rsi); mov %rdx,0x20(%rax); ret
+  const open = "0f1f440000" + "48894620" + "48894628" + "48c7462000000000" + "48895020" + "c3";
+  const catalog = catalogOf(`${CLASS}
+  thing_open:
+    prototype: int thing_open(struct inode *inode, struct file *file)
+    stores: { thing: file->private_data }
+    effects: [{ effect: create, object: thing, when: ret == 0 }]
+`);
+  expect(renderKprobeEvents(makePlan(viewOf({ ...WHOLE, thing_open: open }), catalog))).toContain(
+    "p:ktally/thing_open_5 things:thing_open+0x5 thing=%ax:x64",
+  );
 });
 
 test("The table says what is covered and what is missing, with the reason", () => {

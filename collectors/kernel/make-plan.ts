@@ -8,6 +8,7 @@ import { functionProbes, saidBySites } from "./function-probes.js";
 import type { KernelView } from "./kernel-view.js";
 import { withinLimits } from "./limits.js";
 import { isMissing, type LocatedFunction, locateFunction, type Missing } from "./locate.js";
+import { storedProbes } from "./stored-values.js";
 import { hasTracepoint, supportProbes } from "./support-probes.js";
 
 /** Plans for `classes`, or for all. */
@@ -27,6 +28,7 @@ export function makePlan(view: KernelView, catalog: Catalog, classes: ReadonlySe
     if (isMissing(found) || isSaid(known, sites.found)) continue;
     const btf = found.module === null ? view.btf : (view.modules.get(found.module)?.btf ?? view.btf);
     probes.push(...functionProbes(known, found, btf, readsEntry, (entry) => sites.offsets.get(entry.class) ?? null));
+    probes.push(...storedProbes(known, found, btf));
   }
   for (const site of sites.found) if (wanted.includes(site.class)) probes.push(siteProbe(site));
   for (const entry of wanted) {

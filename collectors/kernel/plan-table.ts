@@ -22,7 +22,7 @@ export function renderTable(plan: ProbePlan): string[] {
   ];
   for (const { class: name, covered, missing } of plan.classes) {
     const own = plan.probes.filter((probe) => probe.classes.includes(name));
-    const sites = own.filter((probe) => probe.site !== null).length;
+    const sites = own.filter(({ site }) => (site?.effect ?? "create") !== "create").length;
     const count = `${own.length}${sites === 0 ? "" : `, ${sites} of them inlined operations`}`;
     lines.push(`${name.padEnd(width)}  ${COVERED[covered].padEnd(10)}  ${count}`);
     for (const { function: missed, text } of missing) lines.push(`${" ".repeat(width)}    without ${missed}: ${text}`);

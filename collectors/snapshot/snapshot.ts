@@ -186,13 +186,11 @@ class Reading {
     const key = `${entry.class} ${address}`;
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
-    const refs = entry.refs ? walker.value(entry.struct, address, entry.refs) : null;
     const object: SnapshotObject = {
       class: entry.class,
       address: hex(address),
       parent,
-      refs: typeof refs === "number" ? refs : null,
-      read_ns: String(process.hrtime.bigint()),
+      ...readCounter(() => (entry.refs ? walker.value(entry.struct, address, entry.refs) : null)),
       values: {},
       links: {},
     };
@@ -254,6 +252,22 @@ class Reading {
     if (through === undefined || isKnown(target)) return { class: entry.class, address: hex(target) };
     const inner = walker.pointerAt(through.struct, target, through.path);
     return { class: entry.class, address: hex(inner ?? target) };
+  }
+}
+
+/** How often a counter is read that changes all the time. */
+const MOST_READS = 8;
+
+/** A counter and a time at which it had that value: it was the same before and after. */
+function readCounter(read: () => FieldValue | null): Pick<SnapshotObject, "refs" | "read_ns"> {
+  let before = read();
+  for (let tries = 0; ; tries++) {
+    const time = String(process.hrtime.bigint());
+    const after = read();
+    if (after === before || tries === MOST_READS) {
+      return { refs: typeof after === "number" ? after : null, read_ns: time };
+    }
+    before = after;
   }
 }
 

@@ -12,7 +12,7 @@ export function balanceCommand(_state: { exit: number }): Command {
     .argument("<file>", "a trace, or a database made by analyze --db")
     .argument("[object]", "an address, or a label as reports print it; without one, all objects together")
     .action(async (path: string, object: string | undefined) => {
-      await withAudit(path, async (database) => {
+      await withAudit([path], async (database) => {
         if (object === undefined) {
           await writeResult(balanceReport(balanceTree(database), `all objects of ${path}`, wantsColor()), null);
           return;

@@ -7,11 +7,12 @@ import { Progress } from "./output.js";
 const SQLITE_MAGIC = "SQLite format 3\0";
 
 /**
- * Asks an audit: one that was kept (`analyze --db`), or one made of a trace for this question alone.
+ * Asks an audit: one that was kept (`analyze --db`), or one made of traces of one host for this question alone.
  * @throws UnusableDatabase, UnreadableInput
  */
-export async function withAudit<T>(path: string, ask: (database: Database) => Promise<T>): Promise<T> {
-  if (isDatabase(path)) {
+export async function withAudit<T>(paths: readonly string[], ask: (database: Database) => Promise<T>): Promise<T> {
+  const [path = "", ...more] = paths;
+  if (more.length === 0 && isDatabase(path)) {
     const database = openAuditDatabase(path);
     try {
       return await ask(database);
@@ -20,7 +21,7 @@ export async function withAudit<T>(path: string, ask: (database: Database) => Pr
     }
   }
   const progress = new Progress(true);
-  const analysis = await analyze([path], { keepEvents: true, progress: (events) => progress.update(events) }).finally(
+  const analysis = await analyze(paths, { keepEvents: true, progress: (events) => progress.update(events) }).finally(
     () => progress.clear(),
   );
   try {

@@ -1,9 +1,7 @@
 /** `ktally why` from a snapshot: a file, or one taken now. */
-import { existsSync } from "node:fs";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import type { Snapshot } from "../../collectors/snapshot/model.js";
 import { takeSnapshot } from "../../collectors/snapshot/snapshot.js";
-import { isSnapshot, readSnapshot } from "../import/snapshot.js";
 import { heldText } from "../report/held.js";
 import {
   findObjects,
@@ -19,18 +17,21 @@ import { wantsColor, writeResult } from "./output.js";
 import { blockingFunctions } from "./snapshot.js";
 import { WrongUse } from "./wrong-use.js";
 
-/** The snapshot that a file holds, or of the running kernel without a file; null where the file is something else. */
-export async function snapshotOf(path: string | undefined): Promise<Snapshot | null> {
-  if (path === undefined) return takeSnapshot({ version: version(), blocking: blockingFunctions(defaultCatalog()) });
-  return existsSync(path) && (await isSnapshot(path)) ? readSnapshot(path) : null;
+export function snapshotOfThisHost(): Snapshot {
+  return takeSnapshot({ version: version(), blocking: blockingFunctions(defaultCatalog()) });
 }
 
 /** @throws WrongUse when the snapshot does not know what is asked for. */
 export async function writeAnswer(snapshot: Snapshot, subject: Subject | null): Promise<void> {
-  const answers = answersTo(snapshot, subject);
   for (const sentence of snapshot.unread) process.stderr.write(`ktally: not read: ${sentence}\n`);
-  if (answers.length === 0) throw new WrongUse(notFound(snapshot, subject));
-  await writeResult(heldText(answers, wantsColor()), null);
+  if (!(await tryAnswer(snapshot, subject))) throw new WrongUse(notFound(snapshot, subject));
+}
+
+/** False when the snapshot does not know what is asked for. */
+export async function tryAnswer(snapshot: Snapshot, subject: Subject | null): Promise<boolean> {
+  const answers = answersTo(snapshot, subject);
+  if (answers.length > 0) await writeResult(heldText(answers, wantsColor()), null);
+  return answers.length > 0;
 }
 
 function answersTo(snapshot: Snapshot, subject: Subject | null): Held[] {

@@ -1,9 +1,12 @@
 /** Who holds what, and gets against puts, as a user reads it: the whole output, looked at once and kept. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeRecording } from "../../collectors/sidecar.js";
+import { snapshotModel } from "../../collectors/snapshot/model.js";
 import { buildProgram, fixture, start } from "../testing/program.js";
+import { makeRecording } from "../testing/recordings.js";
 
 let main = "";
 let remove = () => {};
@@ -91,6 +94,7 @@ describe("balance", () => {
 
 describe("why, from a snapshot", () => {
   const SNAPSHOT = fixture("snapshot-6.1.json");
+  const TAKEN = snapshotModel.parse(JSON.parse(readFileSync(SNAPSHOT, "utf8")));
 
   it("names who holds what, and what has to be closed; in either order of words", async () => {
     const answer = await said("why", SNAPSHOT, "kvm_amd");
@@ -98,6 +102,17 @@ describe("why, from a snapshot", () => {
     expect(answer).toContain("held by     python3 (196) fd 4, python3 (203) fd 4: anon_inode:kvm-vm");
     expect(await said("why", "kvm_amd", SNAPSHOT)).toBe(answer);
     expect(await said("why", SNAPSHOT, "--pid", "203")).toMatch(/^virtual machine 0x/);
+  });
+
+  it("and a trace of the same host: who the trace does not name, and what it does not call so", async () => {
+    const trace = join(folder, "trace.txt");
+    copyFileSync(fixture("seq-get-after-zero-healthy.txt"), trace);
+    writeRecording(trace, makeRecording([], [], { snapshots: [TAKEN] }));
+    const held = /anon_inode:kvm-vm, fd 4, fd 4 of 203 {3}python3 \(196\)/;
+    expect(await said("why", trace, "0xffffcdb800434000")).toMatch(held);
+    expect(await said("why", "0000:00:02.0", trace)).toContain("VFIO device");
+    rmSync(`${trace}.ktally.json`);
+    expect(await said("why", trace, SNAPSHOT, "0000:00:02.0")).toContain("VFIO device");
   });
 
   it("says what is not there, and what is damaged", async () => {

@@ -1,92 +1,71 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { Command } from "commander";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
-import { whyReport } from "../report/why.js";
-import { findFindings, findHoldings, type Holding, livingHoldings, type Subject } from "../store/holdings.js";
+import { readRecording } from "../../collectors/sidecar.js";
+import type { Snapshot } from "../../collectors/snapshot/model.js";
+import { isSnapshot, readSnapshot } from "../import/snapshot.js";
+import type { Subject } from "../store/holdings.js";
 import { withAudit } from "./open-audit.js";
-import { wantsColor, writeResult } from "./output.js";
-import { snapshotOf, writeAnswer } from "./why-snapshot.js";
+import { writeAuditAnswer } from "./why-audit.js";
+import { snapshotOfThisHost, writeAnswer } from "./why-snapshot.js";
 import { WrongUse } from "./wrong-use.js";
-
-/** How a PCI device is called: domain, bus, slot, function. */
-const PCI_NAME = /^([0-9a-f]{4,}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
 
 export function whyCommand(_state: { exit: number }): Command {
   return new Command("why")
     .description("say who holds an object, a device or a module, and what has to be closed for it to go away")
-    .argument("[file]", "a trace, a snapshot, a database of analyze --db; without it the running kernel is looked at")
-    .argument("[what]", "an address, a label of a report, a class, a module, 0000:00:05.0; without it, all that lives")
+    .argument("[words...]", "files and what is asked for, in any order; see below")
     .option("--pid <number>", "what this task holds")
     .option("--catalog <file>", "a further catalog entry of your own")
-    .action(
-      async (first: string | undefined, second: string | undefined, options: { pid?: string; catalog?: string }) => {
-        const { path, what } = sortOut(first, second);
-        const subject = subjectOf(what, options.pid);
-        const snapshot = await snapshotOf(path);
-        if (snapshot !== null) return writeAnswer(snapshot, subject);
-        if (path === undefined) return;
-        await withAudit(path, async (database) => {
-          const classes = [...defaultCatalog(options.catalog ? [options.catalog] : []).classes.values()];
-          if (subject === null) {
-            const all = livingHoldings(
-              database,
-              classes.map((entry) => entry.class),
-            );
-            await answer(null, all, []);
-            return;
-          }
-          const holdings = findHoldings(database, subject);
-          const asked = "tid" in subject ? `what task ${subject.tid} holds` : subject.text;
-          const newest =
-            "text" in subject && !classes.some((entry) => entry.class === what) ? newestLives(holdings) : holdings;
-          const isModule = newest.some(({ object }) => object.class === "module");
-          const onIt = classes.filter((entry) => entry.module === what || entry.runs_code_of.includes(what ?? ""));
-          const users =
-            "text" in subject && (isModule || newest.length === 0)
-              ? livingHoldings(
-                  database,
-                  onIt.map((entry) => entry.class),
-                )
-              : [];
-          if (newest.length + users.length > 0) return answer(asked, newest, users);
-          const findings = "text" in subject ? findFindings(database, subject.text) : [];
-          if (findings.length > 0) {
-            const lines = findings.map(
-              ({ title, explanation, expected }) => `${title}\n  ${explanation}\n  expected: ${expected}\n`,
-            );
-            await writeResult(lines.join("\n"), null);
-            return;
-          }
-          if ("tid" in subject)
-            throw new WrongUse(`task ${subject.tid} holds nothing in ${path}, as far as it was recorded`);
-          const devices = PCI_NAME.test(subject.text) ? livingHoldings(database, ["vfio_device"]) : [];
-          if (devices.length === 0)
-            throw new WrongUse(`${subject.text}: is not in ${path}; without it, why lists what is`);
-          await writeResult(`The trace does not say which device ${subject.text} is. It has:\n\n`, null);
-          await answer(subject.text, devices, []);
-        });
-      },
-    );
+    .addHelpText("after", WORDS)
+    .action(async (words: string[], options: { pid?: string; catalog?: string }) => {
+      const { paths, what } = sortOut(words);
+      const subject = subjectOf(what, options.pid);
+      const snapshots = await snapshotsIn(paths);
+      const only =
+        paths.length === 0 ? snapshotOfThisHost() : snapshots.size === paths.length ? [...snapshots.values()][0] : null;
+      if (only) return writeAnswer(only, subject);
+      const snapshot = [...snapshots.values()][0] ?? recordedSnapshot(paths);
+      const classes = [...defaultCatalog(options.catalog ? [options.catalog] : []).classes.values()];
+      await withAudit(paths, (database) =>
+        writeAuditAnswer({ database, where: paths.join(" and "), classes, snapshot }, subject),
+      );
+    });
 }
 
-/** A word that is no file is what somebody asks about; both orders are understood. */
-function sortOut(
-  first: string | undefined,
-  second: string | undefined,
-): { path: string | undefined; what: string | undefined } {
-  if (first === undefined || (second === undefined && !existsSync(first))) return { path: undefined, what: first };
-  if (second !== undefined && !existsSync(first) && existsSync(second)) return { path: second, what: first };
-  return { path: first, what: second };
+const WORDS = `
+Files: a trace, a snapshot, both of one host, or a database of analyze --db; without any the running kernel is looked at.
+Asked for: an address, a label of a report, a class, a module, a device (0000:00:05.0); without it, all that lives.`;
+
+/** A word that is no file is what somebody asks about. */
+function sortOut(words: readonly string[]): { paths: string[]; what: string | undefined } {
+  const paths = words.filter(isFile);
+  const others = words.filter((word) => !paths.includes(word));
+  const [what, ...more] = others.reverse();
+  // Of two words that are no files one was meant to be.
+  return { paths: [...more.reverse(), ...paths], what };
 }
 
-async function answer(asked: string | null, holdings: readonly Holding[], users: readonly Holding[]): Promise<void> {
-  await writeResult(whyReport({ asked, holdings, users }, wantsColor()), null);
+/** `/dev/vfio/12` is what somebody asks about, and so is a module whose folder this is. */
+function isFile(word: string): boolean {
+  const found = statSync(word, { throwIfNoEntry: false });
+  return found?.isFile() === true || found?.isFIFO() === true;
 }
 
-/** Of several lives at one address or of one module the last one is meant. */
-function newestLives(holdings: readonly Holding[]): Holding[] {
-  const keyOf = ({ object }: Holding) => `${object.class} ${object.address ?? object.name}`;
-  return holdings.filter((holding, index) => holdings.findIndex((other) => keyOf(other) === keyOf(holding)) === index);
+async function snapshotsIn(paths: readonly string[]): Promise<Map<string, Snapshot>> {
+  const found = new Map<string, Snapshot>();
+  for (const path of paths) {
+    if (isFile(path) && (await isSnapshot(path))) found.set(path, await readSnapshot(path));
+  }
+  return found;
+}
+
+/** The last one that a recording of ours took. A damaged sidecar is told where it is read for good. */
+function recordedSnapshot(paths: readonly string[]): Snapshot | null {
+  try {
+    return paths.flatMap((path) => readRecording(path)?.snapshots ?? []).at(-1) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 function subjectOf(what: string | undefined, pid: string | undefined): Subject | null {

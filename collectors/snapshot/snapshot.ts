@@ -127,9 +127,7 @@ class Reading {
     if (!this.loaded.has(module) && this.kernel.symbols.find(root.symbol, null).length === 0) return;
     const walker = this.#walker(module);
     if (walker === null || walker.btf.sizeOf(struct) === null || walker.field(struct, root.link) === null) {
-      this.#complain(
-        `${structure.class} and what belongs to it: the kernel has no BTF of struct ${struct} (modules have none before 5.11, or without CONFIG_DEBUG_INFO_BTF_MODULES)`,
-      );
+      this.#complain(`${structure.class} and what belongs to it: ${noTypes(struct)}`);
       return;
     }
     const heads = this.#heads(structure, walker);
@@ -154,6 +152,10 @@ class Reading {
   }
 
   #children(child: Child, parent: Structure, address: bigint, walker: Walker): void {
+    if (walker.btf.sizeOf(child.struct) === null) {
+      this.#complain(`${child.class} of each ${parent.class}: ${noTypes(child.struct)}`);
+      return;
+    }
     const what = `${child.class} of ${parent.class} ${hex(address)}`;
     for (const found of this.#places(child, parent.struct, address, walker, what)) {
       this.#object(child, found, { class: parent.class, address: hex(address) }, walker);
@@ -253,6 +255,10 @@ class Reading {
     const inner = walker.pointerAt(through.struct, target, through.path);
     return { class: entry.class, address: hex(inner ?? target) };
   }
+}
+
+function noTypes(struct: string): string {
+  return `the kernel has no BTF of struct ${struct} (modules have none before 5.11, or without CONFIG_DEBUG_INFO_BTF_MODULES)`;
 }
 
 /** How often a counter is read that changes all the time. */

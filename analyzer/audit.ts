@@ -122,6 +122,7 @@ export async function auditReaders(
     lasted: (since, nanoseconds) =>
       sources.every(({ clockIsTime }) => clockIsTime) && context.end() - since >= nanoseconds,
     recorded: recorded.filter((one) => one !== null),
+    nameless: observed.nameless,
   };
   const watches = watchAll(context);
   for (const observer of [observed, balances, files, deferred, ...(recorder ? [recorder] : []), ...watches])

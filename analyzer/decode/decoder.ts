@@ -10,6 +10,7 @@ import {
   type Call,
   type CounterRead,
   isAside,
+  isNameless,
   type ObjectKey,
   type Operation,
   type Signal,
@@ -48,6 +49,8 @@ export interface ProbeUse {
   hits: number;
   first: AuditEvent;
   last: AuditEvent;
+  /** One of its events told what it was about: until then the silence of the probe says nothing of any object. */
+  named: boolean;
 }
 
 export class Decoder {
@@ -94,14 +97,18 @@ export class Decoder {
       use.hits++;
       use.last = event;
     } else {
-      use = { probe: event.probe, interpretation: this.#interpret(event.probe), hits: 1, first: event, last: event };
+      const interpretation = this.#interpret(event.probe);
+      use = { probe: event.probe, interpretation, hits: 1, first: event, last: event, named: false };
       this.#uses.set(event.probe, use);
     }
     if (event.stack && this.stacks.size < MAX_STACKS) this.stacks.add(event.stack);
     const meaning = use.interpretation;
     if (meaning.role === "return") {
       this.#returnsSeen.add(meaning.function.name);
-      return this.#isReturnKnown(event, meaning) ? [] : this.#return(event, meaning);
+      if (this.#isReturnKnown(event, meaning)) return [];
+      const signals = this.#return(event, meaning);
+      use.named ||= signals.some((signal) => isNamed(signal, event));
+      return signals;
     }
     if (meaning.role === "entry" && this.#isEntryKnown(event, meaning)) return [];
     const signals = this.#giveUpWaiting(this.calls.of(event));
@@ -122,6 +129,7 @@ export class Decoder {
         signals.push(...readingSignals(event, meaning));
         break;
     }
+    use.named ||= signals.some((signal) => isNamed(signal, event));
     return signals;
   }
 
@@ -362,6 +370,13 @@ export class Decoder {
     this.#callSites.set(ip, { source: event.source, name });
     return name;
   }
+}
+
+/** Whether it is of an operation of this event's own, and tells on what. */
+function isNamed(signal: Signal, event: AuditEvent): boolean {
+  if (signal.kind !== "operation" && signal.kind !== "update") return false;
+  const { operation } = signal;
+  return (operation.event === event || operation.returned === event) && !isNameless(operation);
 }
 
 /** The object is there and its counter has this value; that is all. */

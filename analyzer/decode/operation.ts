@@ -81,6 +81,16 @@ export function isReading({ effect, event }: Operation): boolean {
   return effect === "use" && event.probe.system === "ktally";
 }
 
+/**
+ * What the operation was on is not recorded: it may have been any object or entry. An instance is one of its kind, and
+ * files are counted whatever they hold.
+ */
+export function isNameless({ class: entry, effect, object, key, holder, errorPointer }: Operation): boolean {
+  if (holder !== null || errorPointer !== null || entry.kind === "instance" || entry.kind === "machine") return false;
+  const isKeyed = effect === "register" || effect === "unregister" || effect === "link" || effect === "unlink";
+  return (isKeyed ? key : object) === null;
+}
+
 /** What is no part of an object's references, and so of its life: plain counts, uncounted pointers, states, work. */
 export function isAside(of: EffectEntry | Operation): boolean {
   if (of.effect === "queue" || of.effect === "run" || of.effect === "cancel") return true;

@@ -9,6 +9,7 @@ import { withoutCloneSuffix } from "../decode/interpret.js";
 import { type AuditEvent, isAside, isReading, type Operation } from "../decode/operation.js";
 import { waitsForReturn } from "../decode/values.js";
 import type { Gap, SourceFacts, SymbolTable } from "../import/trace-event.js";
+import { Nameless } from "./nameless.js";
 import type { KernelObject } from "./objects.js";
 import type { Reason, ReasonCode } from "./reason.js";
 import type { Recorded } from "./recorded.js";
@@ -33,7 +34,7 @@ const MAX_UNKNOWN = 64;
 /** Collects what coverage is told by while the trace is read. */
 export class CoverageObserver implements Observer {
   readonly effects = new Map<string, number>();
-  readonly #withoutObject = new Map<string, Set<Operation>>();
+  readonly nameless = new Nameless();
   readonly #late = new Map<string, KernelObject>();
   readonly #replaced = new Map<string, KernelObject>();
   /** Calls whose result is not known (yet): nobody may record returns, or this one was lost. */
@@ -50,14 +51,8 @@ export class CoverageObserver implements Observer {
   decoded(operation: Operation): void {
     // Most of what a workqueue runs is of no class.
     if (operation.class.works?.functions.length === 0) return;
-    if (isOutsideLives(operation)) {
-      this.count(operation);
-    } else if (operation.object === null) {
-      this.count(operation);
-      const operations = this.#withoutObject.get(operation.class.class) ?? new Set();
-      if (operations.size < MAX_UNKNOWN) operations.add(operation);
-      this.#withoutObject.set(operation.class.class, operations);
-    }
+    if (isOutsideLives(operation) || operation.object === null) this.count(operation);
+    this.nameless.note(operation);
   }
 
   /** A call's outcome became known, or is given up. */
@@ -104,10 +99,8 @@ export class CoverageObserver implements Observer {
     const reasons: Reason[] = [];
     const say = (code: ReasonCode, text: string, operation: Operation | null) =>
       reasons.push({ code, text, probe: operation?.event.probe.name ?? null });
-    // A site inside the call may have told the object after all.
-    const withoutObject = [...(this.#withoutObject.get(name) ?? [])].find((operation) => operation.object === null);
-    if (withoutObject)
-      say("no-object", `${withoutObject.function} is recorded without the object it is about`, withoutObject);
+    const nameless = this.nameless.of(entry);
+    if (nameless) say("no-object", `${nameless.function} is recorded without the object it is about`, nameless);
     const late = this.#late.get(name);
     if (late && late.ledger !== null) {
       if (late.ledger.first === null) {
@@ -369,9 +362,13 @@ function functionsInStacks(input: CoverageInput): ReadonlySet<string> {
   return found;
 }
 
-/** Whether a probe's events show an effect of the class as done: at entry, or at return where only that decides. */
+/**
+ * Whether a probe's events show an effect of the class as done, and on what: at entry, or at return where only that
+ * decides.
+ */
 export function showsEffect(use: ProbeUse, entry: ClassEntry, effects: readonly Effect[]): boolean {
   const meaning = use.interpretation;
+  if (!use.named) return false;
   if (meaning.role === "tracepoint") {
     return meaning.class === entry && effects.includes(entry.tracepoints[meaning.event]?.effect ?? "use");
   }

@@ -98,9 +98,17 @@ describe("an unregister that matches nothing", () => {
   });
 
   it("after a refused register is told by the return value", async () => {
-    const outcome = await auditDrawn(`${loaded}\n${register(10, 140, -12)}${unregister(11, 140)}`);
+    const caller = "insmod-140 [000] ..... 9.000000: module_load: fakeiommu OE";
+    const outcome = await auditDrawn(`${loaded}\n${caller}\n${register(10, 140, -12)}${unregister(11, 140)}`);
     expect(findingLines(outcome)).toEqual([
       "unmatched-unregister proven vfio_iommu_driver 0xffffffffc057c080 vfio_unregister_iommu_driver",
+    ]);
+  });
+
+  it("WHEN its caller is older than the trace THEN it may have registered before", async () => {
+    const outcome = await auditDrawn(`${loaded}\n${register(10, 140, -12)}${unregister(11, 140)}`);
+    expect(findingLines(outcome)).toEqual([
+      "unmatched-unregister suspected vfio_iommu_driver 0xffffffffc057c080 vfio_unregister_iommu_driver",
     ]);
   });
 

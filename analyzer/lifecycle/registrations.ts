@@ -52,14 +52,16 @@ export interface Unmatched {
 
 /** More keys than any table has; bounds memory on hostile input. */
 const MAX_KEYS = 65_536;
+/** More than a module registers. */
+const MAX_KEYS_OF_OWNER = 256;
 
 export class Registrations {
   readonly #tables = new Map<string, Map<bigint, Registration>>();
   readonly #generations = new Map<string, number>();
   /** Failed registers by owner, to know an unregister that follows them. */
   #failed: { operation: Operation; owner: Owner | null }[] = [];
-  /** Keys that an owner has registered with success. */
-  readonly #successes = new WeakMap<Owner, Set<string>>();
+  /** What an owner has registered with success, one register for each key. */
+  readonly #successes = new WeakMap<Owner, Set<Operation>>();
   /** Entries in a table, by their owner. */
   readonly #owned = new Map<Owner, Set<Registration>>();
   #lastId = 0;
@@ -83,7 +85,10 @@ export class Registrations {
 
   /** A register succeeded. Returns the entry and the one it displaced, whose unregister was not seen. */
   register(operation: Operation, owner: Owner | null): { entry: Registration; before: Registration | null } | null {
-    if (operation.key === null) return null;
+    if (operation.key === null) {
+      this.#succeed(operation, owner);
+      return null;
+    }
     const table = this.#table(operation.class);
     const before = table.get(operation.key) ?? null;
     if (before?.registered === operation) {
@@ -123,10 +128,8 @@ export class Registrations {
     if (owner) {
       const owned = this.#owned.get(owner) ?? new Set();
       this.#owned.set(owner, owned.add(entry));
-      const keys = this.#successes.get(owner) ?? new Set();
-      keys.add(name);
-      this.#successes.set(owner, keys);
     }
+    this.#succeed(operation, owner);
     return { entry, before };
   }
 
@@ -134,22 +137,20 @@ export class Registrations {
   refuse(operation: Operation, owner: Owner | null, others: readonly Owner[]): Refusal {
     const mistaken = operation.key === null ? null : this.live(operation.class, operation.key);
     // Taken in before its result was known.
-    if (mistaken?.registered === operation) {
-      this.#drop(mistaken);
-      if (owner) this.#successes.get(owner)?.delete(`${operation.class.class}/${operation.key}`);
-    }
+    if (mistaken?.registered === operation) this.#drop(mistaken);
+    if (owner) this.#successes.get(owner)?.delete(operation);
     this.#failed.push({ operation, owner });
     if (this.#failed.length > 256) this.#failed.shift();
     const errors = (operation.class.table?.duplicate_errors ?? []).map((name) => -(ERRNO[name] ?? 0));
     const holder = operation.key === null ? null : this.live(operation.class, operation.key);
-    const name = `${operation.class.class}/${operation.key}`;
+    const own = [...(owner ? (this.#successes.get(owner) ?? []) : [])];
     return {
       operation,
       holder,
       owner,
       duplicate: operation.result !== null && errors.includes(operation.result),
       otherOwnerUp: others.length > 0,
-      ownerHadRegistered: owner !== null && this.#successes.get(owner)?.has(name) === true,
+      ownerHadRegistered: own.some((earlier) => mayBeSameKey(earlier, operation)),
     };
   }
 
@@ -192,6 +193,14 @@ export class Registrations {
     return gone;
   }
 
+  #succeed(operation: Operation, owner: Owner | null): void {
+    if (owner === null) return;
+    const own = this.#successes.get(owner) ?? new Set();
+    this.#successes.set(owner, own);
+    const isKnown = [...own].some(({ class: entry, key }) => entry === operation.class && key === operation.key);
+    if (!isKnown && own.size < MAX_KEYS_OF_OWNER) own.add(operation);
+  }
+
   /** Takes an entry out of its table. */
   #drop(entry: Registration): void {
     this.#table(entry.class).delete(entry.key);
@@ -206,6 +215,11 @@ export class Registrations {
     }
     return table;
   }
+}
+
+/** A key that is not recorded may be any. */
+function mayBeSameKey(a: Operation, b: Operation): boolean {
+  return a.class === b.class && (a.key === b.key || a.key === null || b.key === null);
 }
 
 /** Whether a failed register was for the same key and by the same owner. */

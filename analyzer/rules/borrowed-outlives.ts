@@ -1,3 +1,4 @@
+import { isInside } from "../decode/calls.js";
 import type { Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import { showsEffect } from "../lifecycle/coverage.js";
@@ -5,7 +6,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey, describeObject } from "./describe.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { lossesBetween } from "./verdict.js";
+import { doubtsBetween } from "./verdict.js";
 
 export const borrowedOutlives: Rule = {
   meta: {
@@ -65,6 +66,7 @@ class BorrowedOutlives implements RuleWatch {
 
   /** The destruction has returned: what is set now stays. */
   returned(call: Call): void {
+    if (outerOf(call) !== null) return;
     for (const [slot, link] of this.#links) {
       if (link.outlived?.by.call !== call) continue;
       this.#links.delete(slot);
@@ -78,11 +80,19 @@ class BorrowedOutlives implements RuleWatch {
     const links = [...this.#outliving, ...this.#links.values()];
     for (const { operation, outlived } of links) {
       // One pointer to a target is told, not its copies.
-      if (outlived === null || told.has(outlived.target)) continue;
+      if (outlived === null || told.has(outlived.target) || !this.#isOver(outlived.by)) continue;
       told.add(outlived.target);
       findings.push(this.#finding(operation, outlived.target, outlived.by));
     }
     return findings;
+  }
+
+  /** A trace may end, or lose a task, in the middle of a destruction that would have cleared the pointer. */
+  #isOver(by: Operation): boolean {
+    const outer = by.call && outerOf(by.call);
+    if (by.returned !== null && !outer) return true;
+    const last = this.#context.lastOf(by.event.tid);
+    return last !== null && isInside(last, outer ?? by.function, by.event) === false;
   }
 
   #finding(link: Operation, target: KernelObject, by: Operation): Finding {
@@ -114,7 +124,12 @@ class BorrowedOutlives implements RuleWatch {
 
   #doubts(link: Operation, by: Operation): Reason[] {
     const end = by.returned ?? by.event;
-    const reasons = lossesBetween(this.#context, link.event.time, end.time);
+    const reasons = doubtsBetween(this.#context, link.class, ["link", "unlink"], link.event.time, end.time);
+    const outer = by.call && outerOf(by.call);
+    if (outer) {
+      const text = `${by.function} is only a part of ${outer}, which is not recorded`;
+      reasons.push({ code: "not-probed", text, probe: by.event.probe.name });
+    }
     const works = [...this.#context.decoder.uses].some(
       (use) => showsEffect(use, link.class, ["link"]) && use.last.time > end.time,
     );
@@ -124,6 +139,11 @@ class BorrowedOutlives implements RuleWatch {
     }
     return reasons;
   }
+}
+
+/** The function that the destruction goes on in when this call of it is over. */
+function outerOf({ function: { meanings } }: Call): string | null {
+  return meanings.find(({ entry }) => entry.phase_of !== undefined)?.entry.phase_of ?? null;
 }
 
 /** Whether the object is of the class that the pointer's argument is called by. */

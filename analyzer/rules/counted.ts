@@ -23,6 +23,11 @@ export function judgeAfterDestroy(context: RuleContext, object: KernelObject, op
   if (!destroyed || !recordsCreators(context, object.class)) return null;
   const absence = { class: object.class, effect: "create", after: destroyed.event, before: operation.event } as const;
   const judgement = judgeAbsence(context, absence);
+  if (object.created === null && judgement.verdict === "derived") {
+    judgement.verdict = "suspected";
+    const text = "nobody saw it created either: creations may be recorded under another address";
+    judgement.loweredBy.push({ code: "no-object", text, probe: operation.event.probe.name });
+  }
   const next = context.world.objects.find(object.class, object.key);
   if (next !== undefined && next !== object && next.first !== operation && judgement.verdict === "derived") {
     judgement.verdict = "suspected";
@@ -57,7 +62,7 @@ export function recordsCreators(context: RuleContext, entry: ClassEntry): boolea
   const creators = functionsWith(entry, "create");
   const returned = new Set<string>();
   for (const use of context.decoder.uses) {
-    if (use.interpretation.role === "return") returned.add(use.interpretation.function.name);
+    if (use.interpretation.role === "return" && use.named) returned.add(use.interpretation.function.name);
   }
   return creators.length > 0 && creators.every((name) => returned.has(name));
 }

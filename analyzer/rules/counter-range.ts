@@ -1,10 +1,9 @@
 import type { AuditEvent, Operation } from "../decode/operation.js";
-import type { Reason } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
+import { doubtsBetween, type Judgement, judgementOf, PROVEN } from "./verdict.js";
 
 export const counterRange: Rule = {
   meta: {
@@ -142,10 +141,12 @@ class CounterRange implements RuleWatch {
   #judge(opened: Operation, closed: AuditEvent): Judgement | null {
     const closers = closersOf(opened);
     const uses = [...this.#context.decoder.uses].filter(
-      ({ interpretation: meaning }) => meaning.role === "entry" && closers.includes(meaning.function.name),
+      ({ interpretation: meaning, named }) =>
+        named && meaning.role === "entry" && closers.includes(meaning.function.name),
     );
     if (uses.length === 0 && this.#context.neverFired(closers).length === 0) return null;
-    const loweredBy: Reason[] = lossesBetween(this.#context, opened.event.time, closed.time);
+    const { class: entry, count, event } = opened;
+    const loweredBy = doubtsBetween(this.#context, entry, ["close"], event.time, closed.time, count ?? undefined);
     if (!uses.some((use) => use.first.time < closed.time && use.last.time > opened.event.time)) {
       const text = `a call of ${closers.join(", ")} may not have been recorded: none was seen in this time`;
       loweredBy.push({ code: "not-probed", text, probe: null });

@@ -4,7 +4,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, isDestroyer, isGarbage, judgeAfterDestroy, storyOf } from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
+import { doubtsBetween, type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
 export const extraPut: Rule = {
   meta: {
@@ -162,7 +162,7 @@ class ExtraPut implements RuleWatch {
 
   #judge(object: KernelObject, operation: Operation, earlier: Operation | null): Judgement {
     const from = earlier?.event.time ?? object.first.event.time;
-    const loweredBy = lossesBetween(this.#context, from, operation.event.time);
+    const loweredBy = doubtsBetween(this.#context, object.class, ["get"], from, operation.event.time);
     const contradicted = (object.ledger?.breaks.length ?? 0) > 0 || this.#livesOn(object);
     const end = earlier?.event.nextOnCpu ?? null;
     const overlaps = end !== null && operation.event.time <= end && operation.event.time - from <= OVERLAP_NS;

@@ -9,7 +9,7 @@ import { describeResult } from "./describe.js";
 import type { Finding } from "./finding.js";
 import { marks } from "./make.js";
 import type { RuleContext, RuleWatch } from "./rule.js";
-import { judgementOf, lossesBetween } from "./verdict.js";
+import { doubtsBetween, judgementOf, lossesBetween } from "./verdict.js";
 
 /** The call goes on elsewhere (-EINPROGRESS, -EIOCBQUEUED): keeping the reference is right. */
 const GOES_ON: readonly number[] = [-115, -529];
@@ -94,7 +94,9 @@ export class FailedCallLeak implements RuleWatch {
     const uses = [...this.#context.decoder.uses];
     // Each of them was seen to work, and so would have been seen in the call.
     const areRecorded = puts.every((name) =>
-      uses.some(({ interpretation: meaning }) => meaning.role === "entry" && meaning.function.name === name),
+      uses.some(
+        ({ interpretation: meaning, named }) => named && meaning.role === "entry" && meaning.function.name === name,
+      ),
     );
     if (puts.length === 0) return null;
     if (!isInlined(entry)) return areRecorded ? [] : null;
@@ -110,7 +112,12 @@ export class FailedCallLeak implements RuleWatch {
 
   #finding({ get, object, call, result, shown }: Kept, doubts: Reason[]): Finding {
     const end = shown?.event ?? call.returned ?? call.entry;
-    const judgement = judgementOf([...lossesBetween(this.#context, call.entry.time, end.time), ...doubts]);
+    const { class: entry } = object;
+    // A value that counts it needs no silence of puts.
+    const unseen = shown
+      ? lossesBetween(this.#context, call.entry.time, end.time)
+      : doubtsBetween(this.#context, entry, ["put"], call.entry.time, this.#context.end());
+    const judgement = judgementOf([...unseen, ...doubts]);
     const evidence = [
       marks(call.entry, `${call.function.name}() begins`),
       { event: get.event, operation: get, note: "reference taken" },

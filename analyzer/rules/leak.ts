@@ -8,7 +8,7 @@ import { counterFinding, isCounted, storyOf } from "./counted.js";
 import { FailedCallLeak } from "./failed-call.js";
 import type { Finding } from "./finding.js";
 import { type Rule, type RuleContext, type RuleWatch, together } from "./rule.js";
-import { judgeAbsence, judgementOf, lossesBetween } from "./verdict.js";
+import { doubtsBetween, judgeAbsence, judgementOf } from "./verdict.js";
 
 export const leak: Rule = {
   meta: {
@@ -115,7 +115,7 @@ class Leak implements RuleWatch {
     // The task must have been seen again on this CPU: a CPU's trace may end right after the put.
     const seenAgain = this.#context.lastSeen(last.event.tid, last.event.cpu);
     if (seenAgain === null || seenAgain <= last.event.time) return null;
-    const loweredBy = lossesBetween(this.#context, last.event.time, this.#context.end());
+    const loweredBy = this.#endDoubts(object.class, last.event.time, this.#context.end());
     if (!workedAround(decoder, object.class, ["destroy"], last.event, last.event)) {
       const text = `the destruction (${destroyers.join(", ")}) was not seen to be recorded both before and after`;
       loweredBy.push({ code: "not-probed", text, probe: null });
@@ -146,7 +146,7 @@ class Leak implements RuleWatch {
     const read = lastPut.read;
     const trusted = read !== null && (!read.guess || this.#isLikelyCounter(entry));
     if (trusted && read.value + lastPut.delta <= unused) return null;
-    const loweredBy: Reason[] = lossesBetween(this.#context, object.first.event.time, this.#context.end());
+    const loweredBy = this.#endDoubts(entry, object.first.event.time, this.#context.end());
     const exact = this.#isClassExact(entry);
     // A kind that nobody records could not have taken a reference without a break in some counter.
     if (unknown.length > 0 && !exact) {
@@ -179,7 +179,7 @@ class Leak implements RuleWatch {
     const range = object.ledger?.range() ?? null;
     const unused = object.class.counter?.unused ?? 0;
     if (range !== null && range.greatest <= unused) return null;
-    const loweredBy = lossesBetween(this.#context, object.last.event.time, by.event.time);
+    const loweredBy = this.#endDoubts(object.class, object.last.event.time, by.event.time);
     const exact = isExact(object) && range !== null && range.least > unused;
     if (!exact) {
       // Who was there before the trace, or is known by few events, may have gone unseen.
@@ -213,6 +213,8 @@ class Leak implements RuleWatch {
   #afterParents(object: KernelObject): Finding | null {
     const parent = this.#context.world.classOf(object.class.parent ?? "");
     if (!parent || object.created === null) return null;
+    // Nobody knows whether its creation took place.
+    if (object.created.outcome !== "done" && object.history.length === 1) return null;
     const { decoder } = this.#context;
     const symbols = this.#context.symbols(object.created.event.source);
     const recorded = recordsCalls(decoder, symbols, object.class, "destroy");
@@ -259,7 +261,7 @@ class Leak implements RuleWatch {
     const unused = entry.counter?.unused ?? 0;
     if (range !== null && range.greatest <= unused) return null;
     const end = this.#context.end();
-    const loweredBy = lossesBetween(this.#context, first.event.time, end);
+    const loweredBy = this.#endDoubts(entry, first.event.time, end);
     const files = recorded.filesLeft(entry);
     const [holder] = files ?? [];
     if (holder) {
@@ -285,6 +287,11 @@ class Leak implements RuleWatch {
     finding.expected = `${functionsWith(entry, "destroy")[0] ?? "its release"} once the last file is closed`;
     finding.sure = "its destruction would have been recorded, and nothing was lost";
     return finding;
+  }
+
+  /** What may have hidden that such an object was destroyed. */
+  #endDoubts(entry: ClassEntry, from: bigint, to: bigint): Reason[] {
+    return doubtsBetween(this.#context, entry, ["destroy"], from, to);
   }
 
   #classesOf(module: string): ClassEntry[] {

@@ -2,6 +2,7 @@
 import type { Decoder } from "../decode/decoder.js";
 import type { AuditEvent } from "../decode/operation.js";
 import type { Gap, SymbolTable } from "../import/trace-event.js";
+import type { Nameless } from "../lifecycle/nameless.js";
 import type { Recorded } from "../lifecycle/recorded.js";
 import { OBSERVED, type Observer, type World } from "../lifecycle/world.js";
 import type { Finding, RuleId } from "./finding.js";
@@ -26,6 +27,8 @@ export interface RuleContext {
   lastSeen(tid: number, cpu: number): bigint | null;
   /** The last wanted event of a task; null if there is none. */
   lastOf(tid: number): AuditEvent | null;
+  /** Operations that may have been on any object. */
+  nameless: Nameless;
   /** Time of the last record of the audit; call when it is over. */
   end(): bigint;
   /** What ktally's own recordings among the sources say of themselves. */

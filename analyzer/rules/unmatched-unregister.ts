@@ -5,7 +5,7 @@ import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { makeFinding } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
+import { doubtsBetween, type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
 export const unmatchedUnregister: Rule = {
   meta: {
@@ -186,7 +186,7 @@ class UnmatchedUnregister implements RuleWatch {
     const evidence: Evidence[] = [];
     if (failedBefore) evidence.push({ event: failedBefore.event, operation: failedBefore, note: "refused" });
     evidence.push({ event: operation.event, operation, note: "nothing there to unregister" });
-    const judgement = failedBefore ? this.#judgeFailed(failedBefore, operation) : this.#judgeTable(operation);
+    const judgement = failedBefore ? this.#judgeFailed(unmatched, failedBefore) : this.#judgeTable(operation);
     const variant = failedBefore ? "unreg-after-failed-reg" : "unreg-nomatch";
     const finding = this.#finding(operation, variant, evidence, judgement, 1);
     finding.title = `${finding.object.label} was unregistered without being registered`;
@@ -197,10 +197,15 @@ class UnmatchedUnregister implements RuleWatch {
     return finding;
   }
 
-  /** The register had failed; another one that succeeded may be among what was lost since. */
-  #judgeFailed(failed: Operation, operation: Operation): Judgement {
-    const loweredBy = lossesBetween(this.#context, failed.event.time, operation.event.time);
-    return loweredBy.length > 0 ? { verdict: "suspected", loweredBy } : PROVEN;
+  /** The register had failed; another one that succeeded may be among what was lost, or came before the trace. */
+  #judgeFailed({ operation, owner }: Unmatched, failed: Operation): Judgement {
+    const from = owner?.began?.time ?? failed.event.time;
+    const loweredBy = doubtsBetween(this.#context, operation.class, ["register"], from, operation.event.time);
+    if (!owner?.began) {
+      const text = "its caller was there before the trace, and may have registered the key then";
+      loweredBy.push({ code: "started-late", text, probe: operation.event.probe.name });
+    }
+    return loweredBy.length > 0 ? judgementOf(loweredBy) : PROVEN;
   }
 
   /**
@@ -211,7 +216,7 @@ class UnmatchedUnregister implements RuleWatch {
     const began = this.#context.world.owners.module(operation.class.table?.home ?? "")?.began?.time ?? 0n;
     const at = operation.event.time;
     const times = this.#registers.get(operation.class.class) ?? [];
-    const loweredBy = lossesBetween(this.#context, began, at);
+    const loweredBy = doubtsBetween(this.#context, operation.class, ["register"], began, at);
     if (!times.some((time) => time > began && time < at) || !times.some((time) => time > at)) {
       const text = "a register may not have been recorded: none was seen both before and after";
       loweredBy.push({ code: "not-probed", text, probe: null });

@@ -28,8 +28,8 @@ export interface Absence {
 
 /** Judges an absence: derived at best. */
 export function judgeAbsence(context: RuleContext, absence: Absence): Judgement {
-  const loweredBy = lossesBetween(context, absence.after.time, absence.before.time);
   const { class: entry, effect, after, before } = absence;
+  const loweredBy = doubtsBetween(context, entry, [effect], after.time, before.time);
   if (!isPlanned(context, absence) && !workedAround(context.decoder, entry, [effect], after, before)) {
     const names = functionsWith(absence.class, absence.effect).join(", ");
     const text = `a call of ${names} may not have been recorded: no probe on it was seen to work before and after`;
@@ -46,6 +46,24 @@ export function isPlanned(context: RuleContext, { class: entry, effect, after, b
 /** Derived, unless something could explain the matter away. */
 export function judgementOf(loweredBy: Reason[]): Judgement {
   return { verdict: loweredBy.length > 0 ? "suspected" : "derived", loweredBy };
+}
+
+/** What may have hidden an effect on an object of the class in a span of time: losses, and calls of unknown objects. */
+export function doubtsBetween(
+  context: RuleContext,
+  entry: ClassEntry,
+  effects: readonly Effect[],
+  from: bigint,
+  to: bigint,
+  count?: string,
+): Reason[] {
+  const doubts = lossesBetween(context, from, to);
+  const nameless = context.nameless.between(entry, effects, from, to, count);
+  if (nameless) {
+    const text = `${nameless.function} was called in this time, and on what is not recorded`;
+    doubts.push({ code: "no-object", text, probe: nameless.event.probe.name });
+  }
+  return doubts;
 }
 
 /** Losses that overlap a span of time. */

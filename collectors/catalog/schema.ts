@@ -82,6 +82,8 @@ const functionEntry = z.strictObject({
   stores: z.record(identifier, z.string().regex(/^\w+->[\w.]+$/, "must be argument->field")).default({}),
   /** How often it is called: now and then, a few times per object, or so often that its probe is off unless asked for. */
   rate: z.enum(["rare", "per-object", "hot"]).default("per-object"),
+  /** Function that calls it, as a step of what is over only when that one returns. */
+  phase_of: identifier.optional(),
   /** Set when it waits until nobody holds the object any more. */
   blocks: z.boolean().optional(),
   effects: z.array(effect).default([]),

@@ -2,7 +2,7 @@
  * Operations of which nobody recorded what they were on: whatever is missing from an object's life may be one of them.
  */
 import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
-import { isNameless, type Operation } from "../decode/operation.js";
+import { isAside, isNameless, type Operation } from "../decode/operation.js";
 
 /** Of more of a kind, only the first ones and the last are remembered. */
 const MOST = 64;
@@ -19,11 +19,11 @@ export class Nameless {
     else operations[MOST - 1] = operation;
   }
 
-  /** One of a class that took place, or may have; null when there is none. */
+  /** One of a class that took place, or may have, and is not on a plain count or pointer; null when there is none. */
   of({ class: name }: ClassEntry): Operation | null {
     for (const [kind, operations] of this.#byKind) {
       if (kind.slice(0, kind.indexOf("/")) !== name) continue;
-      const found = operations.find(mayBeAny);
+      const found = operations.find((operation) => !isAside(operation) && mayBeAny(operation));
       if (found) return found;
     }
     return null;

@@ -43,12 +43,18 @@ export interface AuditOptions {
   catalog: Catalog;
   /** Classes to judge; null: all that the trace touches. */
   classes: readonly string[] | null;
+  /** How long an unregister may wait before it counts as stuck, in nanoseconds; 10 s when left out. */
+  stuckAfter?: bigint;
+  /** Hand events that touch no class to the recorder, too; they are neither counted nor judged. */
+  keepAll?: boolean;
   /** Called now and then with the number of events read so far. */
   progress?: (events: number) => void;
   /** Called between batches, for who watches the audit go on; `soFar` judges what has been read until then. */
   follow?: (soFar: () => AuditOutcome) => Promise<void>;
   signal?: AbortSignal;
 }
+
+const STUCK_NS = 10_000_000_000n;
 
 /** Takes down what an audit reads and finds. Observes the lifecycles, too. */
 export interface Recorder extends Observer {
@@ -121,6 +127,7 @@ export async function auditReaders(
     end: () => sources.reduce((latest, facts) => lastOf(facts, latest), end),
     lasted: (since, nanoseconds) =>
       sources.every(({ clockIsTime }) => clockIsTime) && context.end() - since >= nanoseconds,
+    stuckAfter: options.stuckAfter ?? STUCK_NS,
     recorded: recorded.filter((one) => one !== null),
     nameless: observed.nameless,
   };
@@ -147,7 +154,12 @@ export async function auditReaders(
   };
   let id = 0;
   const console = readers.map(() => new ConsoleLog<AuditEvent>());
-  const wants = (source: number) => wantsOf(decoder, locations, sources, source, recorded);
+  const unrelated = new Set<Probe>();
+  const wants = (source: number): Wants => {
+    const wanted = wantsOf(decoder, locations, sources, source, recorded);
+    if (options.keepAll !== true || sources[source]?.snapshot !== undefined) return wanted;
+    return (probe) => wanted(probe) || unrelated.add(probe).has(probe);
+  };
   const pause = new Pause();
   for await (const batch of readTimeline(readers, wants)) {
     for (const item of batch) {
@@ -159,6 +171,10 @@ export async function auditReaders(
       const own = recorded[event.source];
       if (own && !isConsoleProbe(event.probe) && !takeRecorded(own, event)) continue;
       event.id = ++id;
+      if (unrelated.has(event.probe)) {
+        recorder?.event(event);
+        continue;
+      }
       relevant[event.source]!++;
       end = item.time;
       recorder?.event(event);

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { analyze } from "../index.js";
@@ -19,6 +19,8 @@ interface Options {
   allowPartial?: boolean;
   suppressions?: string[];
   baseline?: string[];
+  keepAll?: boolean;
+  stuckAfter?: number;
   quiet?: boolean;
 }
 
@@ -28,6 +30,8 @@ export function analyzeCommand(state: { exit: number }): Command {
     .argument("<file...>", "trace files of any format (ktally formats); - is standard input")
     .option("--db <file>", "keep the audit in this SQLite database")
     .addOption(new Option("--format <name>", "form of the report").choices(Object.keys(REPORTS)).default("text"))
+    .option("--keep-all", "with --db: keep events that touch no class, too")
+    .option("--stuck-after <seconds>", "how long an unregister may wait before it counts as stuck", seconds, 10)
     .option("--output <file>", "write the report to a file instead of standard output")
     .option("--class <names>", "judge only these resource classes (ktally catalog list): a,b or once each", collect)
     .option("--catalog <file>", "a further catalog entry of your own; may be repeated", collect)
@@ -51,6 +55,12 @@ export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }
 
+function seconds(value: string): number {
+  const number = Number(value);
+  if (value.trim() !== "" && number >= 0 && number <= 1e9) return number;
+  throw new InvalidArgumentError("Give seconds, such as 10 or 0.5.");
+}
+
 /**
  * The classes that --class names; null without it.
  * @throws WrongUse when there is none of that name.
@@ -68,6 +78,7 @@ export function classesOf(options: readonly string[] | undefined, catalog: Catal
 export async function runAnalyze(files: readonly string[], options: Options): Promise<number> {
   const catalog = defaultCatalog(options.catalog);
   const classes = classesOf(options.class, catalog);
+  if (options.keepAll === true && options.db === undefined) throw new WrongUse("--keep-all: name a database with --db");
   const known = {
     suppressions: (options.suppressions ?? []).flatMap(readSuppressions),
     baseline: new Set((options.baseline ?? []).flatMap(readBaseline).map(({ fingerprint }) => fingerprint)),
@@ -78,6 +89,8 @@ export async function runAnalyze(files: readonly string[], options: Options): Pr
     classes,
     db: options.db ?? null,
     allowPartial: options.allowPartial ?? false,
+    keepAll: options.keepAll ?? false,
+    ...(options.stuckAfter === undefined ? {} : { stuckAfter: BigInt(Math.round(options.stuckAfter * 1e9)) }),
     known,
     progress: (events) => progress.update(events),
   }).finally(() => progress.clear());

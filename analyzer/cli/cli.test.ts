@@ -75,6 +75,13 @@ describe("analyze ends with", () => {
     expect((await ktally("analyze", "--class", "vfio_group", "--allow-partial", late)).code).toBe(125);
   });
 
+  it("what --stuck-after calls stuck", async () => {
+    const stuck = fixture("unbind-stuck-5.10.dat.xz");
+    expect((await ktally("analyze", stuck)).stdout).toMatch(/does not go away: .* has waited for 16 s/);
+    expect((await ktally("analyze", "--stuck-after", "16.9", stuck)).stdout).not.toMatch(/does not go away/);
+    expectRefusal(await ktally("analyze", "--stuck-after", "soon", stuck), /Give seconds/);
+  });
+
   it("its code and nothing else under --quiet", async () => {
     expect(await ktally("analyze", "--quiet", BUG)).toEqual({ code: 1, stdout: "", stderr: "" });
   });
@@ -122,6 +129,20 @@ describe("results go where the user wants them", () => {
     expect(JSON.parse(json.stdout)).toEqual({ first_ns: expect.any(Number), big: "9007199254740993" });
     expectRefusal(await ktally("query", path("a.db"), "DROP TABLE events"), /only statements that read/);
     expectRefusal(await ktally("query", path("none.db"), "SELECT 1"), /no such file/);
+  });
+
+  it("--db with --keep-all keeps what touches no class, and judges the same", async () => {
+    const trace = fixture("noisy-6.1.dat.xz");
+    await ktally("analyze", "--quiet", "--db", path("some.db"), trace);
+    await ktally("analyze", "--quiet", "--db", path("all.db"), "--keep-all", trace);
+    const count = async (db: string) => (await ktally("query", path(db), "SELECT count(*) FROM events")).stdout;
+    // 930 records, half of them stacks.
+    expect(await count("all.db")).toBe("count(*)\n465\n");
+    expect(await count("some.db")).toBe("count(*)\n242\n");
+    expect((await ktally("diff", path("some.db"), path("all.db"))).stdout).toMatch(/^0 new, 0 gone/m);
+    const verdicts = "SELECT class, state, effects FROM coverage ORDER BY class";
+    expect(await ktally("query", path("all.db"), verdicts)).toEqual(await ktally("query", path("some.db"), verdicts));
+    expectRefusal(await ktally("analyze", "--keep-all", trace), /--keep-all: name a database/);
   });
 
   it("a closed pipe is no error", async () => {

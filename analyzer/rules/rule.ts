@@ -33,6 +33,8 @@ export interface RuleContext {
   end(): bigint;
   /** What ktally's own recordings among the sources say of themselves. */
   recorded: readonly Recorded[];
+  /** How long an unregister may wait before it counts as stuck, in nanoseconds. */
+  stuckAfter: bigint;
   /** Whether the audit goes on for so many nanoseconds after a time; never, where a clock counts something else. */
   lasted(since: bigint, nanoseconds: bigint): boolean;
 }

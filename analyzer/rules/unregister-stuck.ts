@@ -20,7 +20,8 @@ somebody has its file open the kernel works as it should: then this is a note th
 is an error when references remain although every file is closed, or when the waiter itself has the file open: then it
 waits for ever.
 
-How ktally knows: the call was entered and had not returned ten seconds later, nor was its task seen outside of it. That
+How ktally knows: the call was entered and had not returned ten seconds later (--stuck-after; shorter waits are everyday:
+a user who was asked to close takes his time), nor was its task seen outside of it. That
 references remain is read from the counter (derived). Where files, values or the return were not recorded, it is
 suspected only.
 
@@ -31,9 +32,6 @@ Fixed before: letting go of the iommu_group while the group's file is open (3dd5
   },
   watch: (context) => new UnregisterStuck(context),
 };
-
-/** Shorter waits are everyday: a user who was asked to close takes his time. */
-const STUCK_NS = 10_000_000_000n;
 
 /** A file, or what took a reference for one. */
 interface Holder {
@@ -141,7 +139,7 @@ class UnregisterStuck implements RuleWatch {
 
   #isStuck(call: Call): boolean {
     const { entry } = call;
-    if (!this.#context.lasted(entry.time, STUCK_NS)) return false;
+    if (!this.#context.lasted(entry.time, this.#context.stuckAfter)) return false;
     const object = this.#objectOf(call);
     if (object && (object.state === "destroyed" || object.first.event.time > entry.time)) return false;
     const last = this.#context.lastOf(entry.tid);
@@ -188,7 +186,7 @@ class UnregisterStuck implements RuleWatch {
     const why = own
       ? `${waiter} waits for the file that it has open itself.`
       : forever
-        ? `Every file that was seen is closed, and ${rest} of its references remain.`
+        ? `Every file that was seen is closed, and ${rest} of its references ${rest === 1 ? "remains" : "remain"}.`
         : names === ""
           ? "Who holds it was not recorded."
           : `It is held by ${names}.`;

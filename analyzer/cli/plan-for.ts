@@ -1,7 +1,7 @@
 import { release } from "node:os";
 import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { openKernel, runningKernel } from "../../collectors/kernel/kernel-view.js";
-import { compareSites } from "../../collectors/kernel/live-sites.js";
+import { compareSites, type RunningCode } from "../../collectors/kernel/live-sites.js";
 import { makePlan } from "../../collectors/kernel/make-plan.js";
 import type { ProbePlan } from "../../collectors/plan.js";
 import { type Memory, openKernelMemory, UnreadableMemory } from "../../collectors/snapshot/kernel-memory.js";
@@ -14,26 +14,35 @@ export async function planForRunning(
   modules?: string,
 ): Promise<ProbePlan> {
   const files = runningKernel();
-  const view = await openKernel({ ...files, modules: modules ?? files.modules }, catalog);
-  const plan = makePlan(view, catalog, classes);
-  return compareWithMemory({ ...plan, kernel: { ...plan.kernel, release: release() } });
+  const memory = openMemory();
+  try {
+    const running = memory === null ? null : runningCode(memory);
+    const view = await openKernel({ ...files, modules: modules ?? files.modules }, catalog, running);
+    const plan = makePlan(view, catalog, classes);
+    const named = { ...plan, kernel: { ...plan.kernel, release: release() } };
+    return running === null ? named : compareSites(named, running);
+  } finally {
+    memory?.close();
+  }
 }
 
-/** Without the right to read the kernel's memory the plan stays as its files say. */
-function compareWithMemory(plan: ProbePlan): ProbePlan {
-  const symbols = KernelSymbols.ofRunningKernel();
-  if (!symbols.areVisible()) return plan;
-  let memory: Memory;
+/** Without the right to read the kernel's memory the plan is as its files say. */
+function openMemory(): Memory | null {
   try {
-    memory = openKernelMemory();
+    return openKernelMemory();
   } catch (error) {
-    if (error instanceof UnreadableMemory) return plan;
+    if (error instanceof UnreadableMemory) return null;
     throw error;
   }
-  try {
-    const find = (symbol: string, module: string | null) => symbols.find(symbol, module);
-    return compareSites(plan, { find, read: (address, length) => memory.read(address, length) });
-  } finally {
-    memory.close();
-  }
+}
+
+function runningCode(memory: Memory): RunningCode | null {
+  const symbols = KernelSymbols.ofRunningKernel();
+  if (!symbols.areVisible()) return null;
+  return {
+    find: (symbol, module) => symbols.find(symbol, module),
+    extent: (symbol) => symbols.extent(symbol),
+    nameAt: (address) => symbols.functionAt(address),
+    read: (address, length) => memory.read(address, length),
+  };
 }

@@ -190,10 +190,19 @@ export class Recorded {
       spec.effects.map(({ when, at }) => (when === undefined && at !== "return" ? "entry" : "both")),
     );
     const returns = kinds.has("both") && parsePrototype(spec.prototype).returns !== "void";
-    const entries = this.#byFunction.get(`${name} entry`) ?? this.#byFunction.get(`${name} site`);
+    const entries =
+      this.#byFunction.get(`${name} entry`) ?? this.#byFunction.get(`${name} site`) ?? this.#allSites(planned);
     const works = (probes: readonly PlannedProbe[] | undefined) =>
       probes?.every((probe) => this.#works(probe, from, to)) === true;
     return works(entries) && (!returns || works(this.#byFunction.get(`${name} return`)));
+  }
+
+  /** Of a class that is counted instruction by instruction: then a function without a probe calls one that has. */
+  #allSites({ class: name, covered }: PlannedClass): readonly PlannedProbe[] | undefined {
+    const sites = this.#recording.plan.probes.filter(
+      ({ site, classes }) => site !== null && site.effect !== "create" && classes.includes(name),
+    );
+    return covered === "exactly" && sites.length > 0 ? sites : undefined;
   }
 
   #works(probe: PlannedProbe, from: bigint, to: bigint): boolean {

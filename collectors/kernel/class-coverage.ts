@@ -53,7 +53,9 @@ function coverageOf(entry: ClassEntry, planned: Planned, lost: readonly LostSite
   const seen = (...effects: Effect[]) => effects.some((effect) => seesEffect(entry, own, effect));
   if (entry.counter !== undefined) {
     const counted = planned.sites.offsets.has(entry.class) && isCounted(entry, own, lost);
-    if (counted && seen("create") && seen("destroy", "put")) return "exactly";
+    // Where no function makes it that has a name, its first value tells.
+    const made = seen("create") || !catalogued(entry, "create");
+    if (counted && made && seen("destroy", "put")) return "exactly";
     return seen("open") && seen("close") ? "holders" : "partly";
   }
   const pairs: [Effect, Effect][] = [

@@ -11,7 +11,8 @@ import { describeSite, matchCounter, type Site } from "./sites.js";
 
 export interface ClassSite {
   class: ClassEntry;
-  module: string;
+  /** null for the kernel itself. */
+  module: string | null;
   /** Symbol that contains it, clone suffix included. */
   symbol: string;
   site: Site;
@@ -39,29 +40,28 @@ export function findClassSites(view: KernelView, catalog: Catalog): ClassSites {
   const counted = [...catalog.classes.values()].filter(
     ({ counter, struct }) => counter !== undefined && struct !== undefined,
   );
-  const operations = new Map<string, [CodeFunction, CounterOperation[]][]>();
-  for (const module of view.modules.values()) {
-    if (!counted.some((entry) => entry.module === module.name)) continue;
-    const list = module.functions.map((code): [CodeFunction, CounterOperation[]] => [code, findOperations(code)]);
+  const operations = new Map<Code | null, [CodeFunction, CounterOperation[]][]>();
+  for (const code of new Set(counted.map((entry) => codeOf(view, entry)))) {
+    const list = (code?.functions ?? []).map((one): [CodeFunction, CounterOperation[]] => [one, findOperations(one)]);
     operations.set(
-      module.name,
+      code,
       list.filter(([, found]) => found.length > 0),
     );
   }
   const offsets = new Map<string, number>();
   for (const entry of counted) {
-    const offset = counterOffset(view, entry, operations.get(entry.module ?? "") ?? []);
+    const offset = counterOffset(view, entry, operations.get(codeOf(view, entry)) ?? []);
     if (offset !== null) offsets.set(entry.class, offset);
   }
   const found: ClassSite[] = [];
   const lost: LostSite[] = [];
   for (const entry of counted) {
-    const module = view.modules.get(entry.module ?? "");
+    const module = codeOf(view, entry);
     const offset = offsets.get(entry.class);
-    if (module === undefined || offset === undefined) continue;
+    if (module === null || offset === undefined) continue;
     const others = counted.filter((other) => other !== entry && other.module === entry.module);
     const unique = isUnique(module, view, entry, offset);
-    for (const [code, list] of operations.get(module.name) ?? []) {
+    for (const [code, list] of operations.get(module) ?? []) {
       const source = sourceName(code.names[0] ?? "");
       const listed = source in entry.sites;
       for (const operation of list) {
@@ -82,6 +82,15 @@ export function findClassSites(view: KernelView, catalog: Catalog): ClassSites {
   return { found, lost, offsets };
 }
 
+type Code = Pick<ModuleCode, "functions" | "btf"> & { name: string | null };
+
+/** Where the class's code is: in its module, or in the kernel itself. */
+function codeOf(view: KernelView, { module }: ClassEntry): Code | null {
+  const own = module === undefined ? undefined : view.modules.get(module);
+  if (own !== undefined) return own;
+  return view.builtIn === null ? null : { ...view.builtIn, name: null, btf: null };
+}
+
 /** The kernel's types where they know the class's struct. */
 function typesOf(view: KernelView, entry: ClassEntry) {
   return entry.struct !== undefined && view.btf.sizeOf(entry.struct) !== null ? view.btf : null;
@@ -94,7 +103,7 @@ function forbids(code: CodeFunction, { offset, bytes }: CounterOperation): LostS
 }
 
 /** Whether no other struct that the module knows has a counter at this offset. */
-function isUnique(module: ModuleCode, view: KernelView, entry: ClassEntry, offset: number): boolean {
+function isUnique(module: Code, view: KernelView, entry: ClassEntry, offset: number): boolean {
   const btf = module.btf ?? typesOf(view, entry);
   if (btf === null) return offset >= DISTINCT;
   for (const struct of btf.structsWithCounterAt(offset)) if (struct !== entry.struct) return false;

@@ -4,7 +4,9 @@ import { release as runningRelease } from "node:os";
 import { basename } from "node:path";
 import type { Catalog } from "../catalog/catalog.js";
 import { type Btf, readBtf } from "./btf.js";
+import { type BuiltInCode, readBuiltIn } from "./built-in.js";
 import { buildIdOfNotes, isElf, readElf } from "./elf.js";
+import type { RunningCode } from "./live-sites.js";
 import { indexModules, type ModuleCode, readModules } from "./modules.js";
 import { readBlacklist, readSymbols, readTraceable, type SymbolTable } from "./symbols.js";
 import { KernelFileError, readKernelFile, unpackKernelFile } from "./unpack.js";
@@ -14,6 +16,8 @@ export interface KernelView {
   buildId: string | null;
   btf: Btf;
   modules: ReadonlyMap<string, ModuleCode>;
+  /** Code of the kernel itself, as far as the catalogue names it; null where it cannot be read. */
+  builtIn: BuiltInCode | null;
   /** Null when no kallsyms was given: then the kernel's own functions are those that its BTF lists. */
   symbols: SymbolTable | null;
   /** Functions that ftrace may enter, and those that kprobes refuse; null when nobody said. */
@@ -43,8 +47,15 @@ export function runningKernel(): KernelFiles {
   };
 }
 
-/** @throws KernelFileError, BtfError or ElfError: which file, why, what to do. */
-export async function openKernel(files: KernelFiles, catalog: Catalog): Promise<KernelView> {
+/**
+ * `running`: the memory of the kernel that runs, where these are its files and it may be read.
+ * @throws KernelFileError, BtfError or ElfError: which file, why, what to do.
+ */
+export async function openKernel(
+  files: KernelFiles,
+  catalog: Catalog,
+  running: RunningCode | null = null,
+): Promise<KernelView> {
   const { btf, buildId } = await readKernelBtf(files.btf);
   const names = new Set(
     [...catalog.classes.values()].flatMap(({ module, loaded_by, runs_code_of, table }) =>
@@ -52,12 +63,14 @@ export async function openKernel(files: KernelFiles, catalog: Catalog): Promise<
     ),
   );
   const kallsyms = optional(files.kallsyms);
+  const symbols = kallsyms === null ? null : readSymbols(kallsyms);
   return {
     release: basename(files.modules.replace(/\/+$/, "")),
     buildId: files.notes === null ? buildId : buildIdOfNotes(readKernelFile(files.notes)),
     btf,
     modules: await readModules(indexModules(files.modules), [...names], btf),
-    symbols: kallsyms === null ? null : readSymbols(kallsyms),
+    builtIn: running === null || symbols === null ? null : readBuiltIn(catalog, running, symbols),
+    symbols,
     traceable: mapped(optional(files.traceable), readTraceable),
     blacklist: mapped(optional(files.blacklist), readBlacklist),
   };

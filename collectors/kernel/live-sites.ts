@@ -6,6 +6,10 @@ import { DECREMENTS } from "./operations.js";
 export interface RunningCode {
   /** Addresses of the symbols of this name; none while the module is not loaded. */
   find(symbol: string, module: string | null): readonly bigint[];
+  /** Where a function of the kernel itself is, and how many bytes lie between it and the next symbol. */
+  extent(symbol: string): { address: bigint; size: number } | null;
+  /** The function of the kernel itself that begins at an address. */
+  nameAt(address: bigint): string | null;
   /** Null where nothing is mapped. */
   read(address: bigint, length: number): Buffer | null;
 }
@@ -19,7 +23,7 @@ const CALL = 0xe8;
  * Leaves out sites whose instruction is another one. Modules that are not loaded cannot be looked at: their sites stay,
  * and hold for the build that the plan names.
  */
-export function compareSites(plan: ProbePlan, running: RunningCode): ProbePlan {
+export function compareSites(plan: ProbePlan, running: Pick<RunningCode, "find" | "read">): ProbePlan {
   const helpers = new Set([...DECREMENTS].flatMap((name) => running.find(name, null)));
   const wrong = plan.probes.filter((probe) => probe.site !== null && !isThere(probe, running, helpers));
   return {
@@ -41,7 +45,7 @@ export function compareSites(plan: ProbePlan, running: RunningCode): ProbePlan {
 
 function isThere(
   { module, symbol, offset, site }: PlannedProbe,
-  running: RunningCode,
+  running: Pick<RunningCode, "find" | "read">,
   helpers: ReadonlySet<bigint>,
 ): boolean {
   const [start, ...more] = running.find(symbol, module);

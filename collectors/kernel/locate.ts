@@ -13,7 +13,7 @@ export interface LocatedFunction {
   symbol: string;
   /** A clone's arguments are not those of the prototype. */
   clone: boolean;
-  /** Null for the kernel's own functions. */
+  /** Null for functions of the kernel itself whose code was not read. */
   code: CodeFunction | null;
   prototype: BtfPrototype | null;
 }
@@ -75,7 +75,8 @@ function inKernel(view: KernelView, name: string): LocatedFunction | Missing | n
   if (view.traceable?.has(symbol) === false) {
     return { function: name, reason: "blacklisted", text: "ftrace has no place in it (notrace)" };
   }
-  return { module: null, symbol, clone: symbol !== name, code: null, prototype: view.btf.prototype(name) };
+  const [code = null] = view.builtIn?.symbols.get(symbol) ?? [];
+  return { module: null, symbol, clone: symbol !== name, code, prototype: view.btf.prototype(name) };
 }
 
 export function isMissing(found: LocatedFunction | Missing): found is Missing {

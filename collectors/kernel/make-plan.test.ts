@@ -83,6 +83,7 @@ function viewOf(code: Record<string, string>, symbols = ""): KernelView {
     buildId: null,
     btf,
     modules: new Map([["things", things]]),
+    builtIn: null,
     symbols: symbols === "" ? null : readSymbols(symbols),
     traceable: null,
     blacklist: null,

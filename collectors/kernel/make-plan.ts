@@ -1,8 +1,9 @@
 /** The probe plan for a kernel: every probe that the catalogue's classes want and this kernel can have. */
 import type { Catalog, CataloguedFunction } from "../catalog/catalog.js";
+import type { ClassEntry } from "../catalog/schema.js";
 import type { PlannedProbe, ProbePlan } from "../plan.js";
 import { judgeClass } from "./class-coverage.js";
-import { type ClassSite, findClassSites } from "./class-sites.js";
+import { type ClassSite, type ClassSites, findClassSites } from "./class-sites.js";
 import { sourceName } from "./function.js";
 import { functionProbes, saidBySites } from "./function-probes.js";
 import type { KernelView } from "./kernel-view.js";
@@ -25,7 +26,7 @@ export function makePlan(view: KernelView, catalog: Catalog, classes: ReadonlySe
     if (!known.meanings.some((meaning) => wanted.includes(meaning.class))) continue;
     const found = locateFunction(view, known.name, owner?.module);
     located.set(known.name, found);
-    if (isMissing(found) || isSaid(known, sites.found)) continue;
+    if (isMissing(found) || isSaid(known, sites)) continue;
     const btf = found.module === null ? view.btf : (view.modules.get(found.module)?.btf ?? view.btf);
     probes.push(...functionProbes(known, found, btf, readsEntry, (entry) => sites.offsets.get(entry.class) ?? null));
     probes.push(...storedProbes(known, found, btf));
@@ -49,10 +50,19 @@ export function makePlan(view: KernelView, catalog: Catalog, classes: ReadonlySe
   };
 }
 
-/** Sites that always succeed say more than a probe on the function around them. */
-function isSaid(known: CataloguedFunction, found: readonly ClassSite[]): boolean {
-  const inside = found.filter(({ symbol, site }) => sourceName(symbol) === known.name && !site.operation.conditional);
-  return saidBySites(known, new Set(inside.map((site) => site.class.class)));
+/**
+ * Sites that always succeed say more than a probe on the function around them. Where they are all of a class's, one on a
+ * function that calls that function would count the same operation again.
+ */
+function isSaid(known: CataloguedFunction, { found, lost }: ClassSites): boolean {
+  const sure = found.filter(({ site }) => !site.operation.conditional);
+  const inside = sure.filter(({ symbol }) => sourceName(symbol) === known.name);
+  const isAll = (owner: ClassEntry) =>
+    ["get", "put"].every((effect) => sure.some((one) => one.class === owner && one.site.effect === effect)) &&
+    found.every((one) => one.class !== owner || sure.includes(one)) &&
+    lost.every((one) => one.class !== owner);
+  const all = known.meanings.map((meaning) => meaning.class).filter(isAll);
+  return saidBySites(known, new Set([...inside.map((site) => site.class), ...all].map((owner) => owner.class)));
 }
 
 function siteProbe({ class: entry, module, symbol, site }: ClassSite): PlannedProbe {

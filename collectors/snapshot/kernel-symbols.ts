@@ -30,6 +30,32 @@ export class KernelSymbols {
     return found;
   }
 
+  /** Where a function of the kernel itself is, and how many bytes lie between it and the next symbol. */
+  extent(name: string): { address: bigint; size: number } | null {
+    const [address, ...more] = this.find(name, null);
+    if (address === undefined || more.length > 0) return null;
+    // The kernel lists its own symbols by rising address.
+    let at = this.#text.indexOf(` ${name}\n`);
+    for (;;) {
+      const start = this.#text.indexOf(0x0a, at) + 1;
+      const next = start === 0 ? Number.NaN : Number.parseInt(this.#text.toString("latin1", start, start + 1), 16);
+      if (Number.isNaN(next)) return null;
+      const size = BigInt(`0x${this.#text.toString("latin1", start, start + 16)}`) - address;
+      if (size !== 0n) return size > 0n ? { address, size: Number(size) } : null;
+      at = start;
+    }
+  }
+
+  /** The function of the kernel itself that begins at an address. */
+  functionAt(address: bigint): string | null {
+    const needle = `\n${address.toString(16).padStart(16, "0")} `;
+    for (let at = this.#text.indexOf(needle); at >= 0; at = this.#text.indexOf(needle, at + 1)) {
+      const line = this.#text.toString("latin1", at + 1, this.#text.indexOf(0x0a, at + 1));
+      if (/^\w+ [tTwW] [^\t]+$/.test(line)) return line.slice(19);
+    }
+    return null;
+  }
+
   /** The symbol at exactly this address of a module; null when there is none. */
   nameAt(address: bigint, modules: readonly string[]): string | null {
     for (const module of modules) {

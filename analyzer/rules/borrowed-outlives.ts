@@ -1,5 +1,5 @@
-import { isInside } from "../decode/calls.js";
-import type { Call, Operation } from "../decode/operation.js";
+import { contextKey, isInside } from "../decode/calls.js";
+import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import { showsEffect } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
@@ -48,7 +48,9 @@ class BorrowedOutlives implements RuleWatch {
     if (operation.effect !== "link" && operation.effect !== "unlink") return;
     if (operation.key === null) return;
     const slot = `${operation.class.class}/${operation.key}`;
+    const before = this.#links.get(slot);
     // While the destruction runs, it may still clear the pointer.
+    if (before?.outlived && isAfter(operation.event, before.outlived.by)) this.#outliving.push(before);
     this.#links.delete(slot);
     if (operation.effect === "link" && operation.target !== null && operation.target !== 0n) {
       this.#links.set(slot, { operation, outlived: null });
@@ -144,6 +146,12 @@ class BorrowedOutlives implements RuleWatch {
 /** The function that the destruction goes on in when this call of it is over. */
 function outerOf({ function: { meanings } }: Call): string | null {
   return meanings.find(({ entry }) => entry.phase_of !== undefined)?.entry.phase_of ?? null;
+}
+
+/** Whether the event shows that the destruction is over, although no return of it is recorded. */
+function isAfter(event: AuditEvent, by: Operation): boolean {
+  const name = (by.call && outerOf(by.call)) ?? by.function;
+  return contextKey(event) === contextKey(by.event) && isInside(event, name, by.event) === false;
 }
 
 /** Whether the object is of the class that the pointer's argument is called by. */

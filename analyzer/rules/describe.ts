@@ -44,7 +44,7 @@ export function describeCall(context: Pick<RuleContext, "symbols">, operation: O
     values.push(`${parameter.name}=${symbol ?? (parameter.pointer ? describeKey(value) : String(value))}`);
   }
   if (values.length === 0 && operation.object !== null) values.push(describeKey(operation.object));
-  const refs = operation.read === null ? "" : ` [refs ${operation.read.value}]`;
+  const refs = operation.read === null ? "" : ` [refs ${operation.read.value}${operation.read.guess ? "?" : ""}]`;
   const result = operation.result === null ? "" : ` = ${describeResult(operation.result)}`;
   // An instruction inside a function is no call of it.
   if (operation.site) return `${operation.function}: ${operation.effect} ${values.join(", ")}${refs}`;

@@ -6,7 +6,6 @@ import { inColumns, inRows, type Line, line, lineWidth, onGround, type Size, spa
 import { bindingFor, bindingsOf, keyLabel } from "./keys.js";
 import { type PromptState, startPrompt, typeKey } from "./prompt-state.js";
 import type { View, Wish } from "./screen-type.js";
-import type { Key } from "./terminal/keyboard.js";
 import { HelpScreen } from "./text/text-screen.js";
 
 /** What only the owner of the terminal can do. */
@@ -24,6 +23,12 @@ interface Asking {
   done: (text: string) => Wish | null;
 }
 
+/** A place on the screen, from 0. */
+interface Cell {
+  column: number;
+  row: number;
+}
+
 export interface Tab {
   title: string;
   /** Made when it is first looked at. */
@@ -38,7 +43,6 @@ export class App {
   readonly #over: View[] = [];
   #asking: Asking | null = null;
   #said: string | null = null;
-  #isPasting = false;
   /** What is looked at, for the upper edge. */
   subject: string;
 
@@ -65,19 +69,21 @@ export class App {
     this.#said = text;
   }
 
-  press(key: Key, size: Size): Deed | null {
-    if (key.name === "paste-begin" || key.name === "paste-end") {
-      this.#isPasting = key.name === "paste-begin";
-      return null;
-    }
-    if (this.#asking) return this.#type(key.name);
-    // What is pasted where nobody asks for text would press keys at random.
-    if (this.#isPasting) return null;
+  /** A key by its name, or a press of the mouse at a cell. */
+  press(key: string, size: Size, at: Cell | null = null): Deed | null {
+    if (this.#asking) return this.#type(key);
     this.#said = null;
-    if (key.name === "click" && key.at) return this.#click(key.at, size);
-    if (/^[1-9]$/.test(key.name) && Number(key.name) <= this.#tabs.length) return this.#go(Number(key.name) - 1);
-    const binding = bindingFor(this.#view.name, key.name);
+    if (key === "click") return at && this.#click(at, size);
+    if (/^[1-9]$/.test(key) && Number(key) <= this.#tabs.length) return this.#go(Number(key) - 1);
+    const binding = bindingFor(this.#view.name, key);
     return binding ? this.#command(binding.command, size) : null;
+  }
+
+  /** Text all at once. Where nobody asks for text it would press keys at random. */
+  paste(text: string): null {
+    // A line end would send off what one still wants to look at.
+    if (this.#asking) for (const character of text.replace(/[\r\n\t]+/g, " ")) this.#type(character);
+    return null;
   }
 
   get #view(): View {
@@ -154,7 +160,7 @@ export class App {
     return null;
   }
 
-  #click(at: { column: number; row: number }, size: Size): Deed | null {
+  #click(at: Cell, size: Size): Deed | null {
     if (at.row === 0) {
       const tab = this.#tabAt(at.column, size.columns);
       return tab === null ? null : this.#go(tab);

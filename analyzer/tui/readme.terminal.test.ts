@@ -10,8 +10,8 @@ const README = fileURLToPath(new URL("README.md", packageRoot()));
 const BLOCK = /(<!-- screen: [^\n]*-->\n```\n)([\s\S]*?)(```\n)/;
 
 let terminals: Terminals;
-beforeAll(() => {
-  terminals = new Terminals();
+beforeAll(async () => {
+  terminals = await Terminals.open();
 });
 afterAll(() => terminals.close());
 

@@ -4,8 +4,8 @@ import { fixture } from "../testing/program.js";
 import { Terminals } from "./testing/terminal.js";
 
 let terminals: Terminals;
-beforeAll(() => {
-  terminals = new Terminals();
+beforeAll(async () => {
+  terminals = await Terminals.open();
 });
 afterAll(() => terminals.close());
 

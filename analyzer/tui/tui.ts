@@ -3,7 +3,7 @@ import type { AuditBrowser, FindingHead } from "../store/audit-browser.js";
 import { App, type Tab } from "./app.js";
 import { BalanceScreen } from "./balance/balance-screen.js";
 import { CoverageScreen } from "./coverage/coverage-screen.js";
-import { backgroundOf, depthOf, themeFor } from "./drawing/theme.js";
+import { backgroundOf, depthOf } from "./drawing/theme.js";
 import { FindScreen } from "./find/find-screen.js";
 import { FindingsScreen } from "./findings/findings-screen.js";
 import { LiveScreen, type LiveSource } from "./live/live-screen.js";
@@ -14,12 +14,12 @@ import { SqlScreen } from "./sql/sql-screen.js";
 import { runSession } from "./terminal/session.js";
 import { TimelineScreen } from "./timeline/timeline-screen.js";
 
+/** What the environment says of the terminal's colours. */
+const LOOK = { depth: depthOf(process.env), background: backgroundOf(process.env) };
+
 /** Shows an audit until the user quits. @returns the exit status. */
 export function browse(audit: AuditBrowser, subject: string): Promise<number> {
-  return runSession({
-    app: new App(tabs(audit), subject),
-    theme: themeFor(depthOf(process.env), backgroundOf(process.env)),
-  });
+  return runSession({ app: new App(tabs(audit), subject), ...LOOK });
 }
 
 /** How often screens look for what is new; milliseconds. */
@@ -45,11 +45,7 @@ export function watch(
     source.renew();
     app.refresh();
   };
-  return runSession({
-    app,
-    theme: themeFor(depthOf(process.env), backgroundOf(process.env)),
-    tick: { every: LOOK_EVERY, run },
-  });
+  return runSession({ app, ...LOOK, tick: { every: LOOK_EVERY, run } });
 }
 
 function tabs(audit: AuditBrowser): Tab[] {

@@ -6,8 +6,8 @@ import { Terminals } from "../testing/terminal.js";
 const SEED0 = fixture("seed0-stale-device-ops-6.1.dat.xz");
 
 let terminals: Terminals;
-beforeAll(() => {
-  terminals = new Terminals();
+beforeAll(async () => {
+  terminals = await Terminals.open();
 });
 afterAll(() => terminals.close());
 

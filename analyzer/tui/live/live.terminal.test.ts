@@ -5,8 +5,8 @@ import { fixture } from "../../testing/program.js";
 import { Terminals } from "../testing/terminal.js";
 
 let terminals: Terminals;
-beforeAll(() => {
-  terminals = new Terminals();
+beforeAll(async () => {
+  terminals = await Terminals.open();
 });
 afterAll(() => terminals.close());
 

@@ -1,9 +1,11 @@
 /**
- * The terminal while ktally has it: an alternate screen that is drawn row by row, only where it changed, and given
- * back as it was, however the program ends.
+ * What ink draws on instead of standard output: an alternate screen, written where it changed and given back as it
+ * was, however the program ends. ink's own writer is made for output between lines of a shell: a frame as high as the
+ * terminal makes it clear all of it, what can be scrolled back to included, on every key.
  */
-import type { Line, Size } from "../drawing/picture.js";
-import { paint, type Theme } from "../drawing/theme.js";
+import { EventEmitter } from "node:events";
+import type { WriteStream } from "node:tty";
+import type { Size } from "../drawing/picture.js";
 
 /** Alternate screen; no cursor, no wrapping; presses and the wheel of the mouse as SGR reports; pastes marked. */
 const TAKE = "\u001b[?1049h\u001b[?25l\u001b[?7l\u001b[?1000h\u001b[?1006h\u001b[?2004h\u001b[2J";
@@ -12,52 +14,60 @@ const GIVE_BACK = "\u001b[?2004l\u001b[?1006l\u001b[?1000l\u001b[?7h\u001b[0m\u0
 const BEGIN = "\u001b[?2026h";
 const END = "\u001b[?2026l";
 
-export interface Terminal {
-  readonly columns?: number;
-  readonly rows?: number;
-  write(text: string): unknown;
-}
+/** As much of a terminal as is needed of it. */
+export type Terminal = Pick<WriteStream, "columns" | "rows" | "write">;
 
-export class Screen {
-  theme: Theme;
+export class Screen extends EventEmitter {
+  /** Where the user types, in the frame that comes next; null: nowhere. */
+  cursor: { row: number; column: number } | null = null;
   readonly #terminal: Terminal;
-  #rows: string[] = [];
+  #frame: readonly string[] = [];
   #isOpen = false;
 
-  constructor(terminal: Terminal, theme: Theme) {
+  constructor(terminal: Terminal) {
+    super();
     this.#terminal = terminal;
-    this.theme = theme;
+  }
+
+  get columns(): number {
+    return this.#terminal.columns || 80;
+  }
+
+  get rows(): number {
+    return this.#terminal.rows || 24;
   }
 
   get size(): Size {
-    return { columns: this.#terminal.columns || 80, rows: this.#terminal.rows || 24 };
+    return { columns: this.columns, rows: this.rows };
   }
 
   open(): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
-    this.#rows = [];
+    this.#frame = [];
     this.#terminal.write(TAKE);
   }
 
-  /** Draws a picture; `cursor` is where the user types. */
-  draw(lines: readonly Line[], cursor: { row: number; column: number } | null = null): void {
-    if (!this.#isOpen) return;
-    const painted = lines.map((content) => paint(content, this.theme));
+  /** A frame of ink's: all its rows. */
+  write(frame: string): boolean {
+    if (!this.#isOpen) return true;
+    const rows = frame.split("\n");
     let output = "";
-    for (const [row, text] of painted.entries()) {
+    for (const [row, text] of rows.entries()) {
       // Erasing to the right after the last column would take that column's character with it.
-      if (text !== this.#rows[row]) output += `\u001b[${row + 1};1H\u001b[0m\u001b[2K${text}`;
+      if (text !== this.#frame[row]) output += `\u001b[${row + 1};1H\u001b[0m\u001b[2K${text}`;
     }
-    if (this.#rows.length > painted.length) output += `\u001b[${painted.length + 1};1H\u001b[0J`;
-    this.#rows = painted;
+    if (this.#frame.length > rows.length) output += `\u001b[${rows.length + 1};1H\u001b[0J`;
+    this.#frame = rows;
+    const { cursor } = this;
     const end = cursor === null ? "\u001b[?25l" : `\u001b[${cursor.row + 1};${cursor.column + 1}H\u001b[?25h`;
     this.#terminal.write(`${BEGIN}${output}${end}${END}`);
+    return true;
   }
 
-  /** Forgets what is on the screen: the next picture is drawn whole. */
+  /** Forgets what is on the terminal: the next frame is written whole. */
   forget(): void {
-    this.#rows = [];
+    this.#frame = [];
     if (this.#isOpen) this.#terminal.write("\u001b[0m\u001b[2J");
   }
 

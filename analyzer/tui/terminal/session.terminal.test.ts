@@ -7,8 +7,8 @@ import { Terminals, type TestTerminal } from "../testing/terminal.js";
 const SEED0 = fixture("seed0-stale-device-ops-6.1.dat.xz");
 
 let terminals: Terminals;
-beforeAll(() => {
-  terminals = new Terminals();
+beforeAll(async () => {
+  terminals = await Terminals.open();
 });
 afterAll(() => terminals.close());
 

@@ -5,8 +5,9 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { buildProgram } from "../../testing/program.js";
+import { bundleTui } from "../bundle.js";
 
 /** How long something may take to appear; milliseconds. */
 const PATIENCE = 120_000;
@@ -21,8 +22,19 @@ export interface Started {
 /** The terminals of one test file. */
 export class Terminals {
   readonly folder = mkdtempSync(join(tmpdir(), "ktally-tmux-"));
-  readonly #program = buildProgram();
+  readonly #program: ReturnType<typeof buildProgram>;
   #count = 0;
+
+  private constructor(program: ReturnType<typeof buildProgram>) {
+    this.#program = program;
+  }
+
+  /** Builds the program as it is built for users. */
+  static async open(): Promise<Terminals> {
+    const program = buildProgram();
+    await bundleTui(join(dirname(program.main), "..", "tui"));
+    return new Terminals(program);
+  }
 
   /** Starts `ktally ARGS` in a terminal of its own; when it has ended, the screen says `[ended N]`. */
   start(args: readonly string[], options: Started = {}): TestTerminal {

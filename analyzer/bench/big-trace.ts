@@ -18,18 +18,30 @@ export function writeBigTrace(path: string, recording: Recording, atLeast: numbe
   const fd = openSync(path, "w");
   try {
     writeSync(fd, headFor(recording, rounds));
-    for (const pages of recording.cpus) {
-      const round = Buffer.from(pages);
-      const stamps = stampsOf(pages);
-      for (let count = 0n; count < rounds; count++) {
-        for (const at of stamps) round.writeBigUInt64LE(pages.readBigUInt64LE(at) + count * (span + PAUSE), at);
-        writeSync(fd, round);
-      }
-    }
+    for (const pages of recording.cpus) for (const round of roundsOf(pages, rounds, span)) writeSync(fd, round);
   } finally {
     closeSync(fd);
   }
   return rounds * perRound;
+}
+
+/** The recording so many times, in memory. */
+export function repeated(recording: Recording, rounds: number): Recording {
+  const { span } = measureRound(recording);
+  const cpus = recording.cpus.map((pages) =>
+    Buffer.concat(Array.from(roundsOf(pages, rounds, span), (round) => Buffer.from(round))),
+  );
+  return { ...recording, cpus };
+}
+
+/** A CPU's pages again and again, each time later; the same buffer every time. */
+function* roundsOf(pages: Buffer, rounds: number, span: bigint): Generator<Buffer> {
+  const round = Buffer.from(pages);
+  const stamps = stampsOf(pages);
+  for (let count = 0n; count < rounds; count++) {
+    for (const at of stamps) round.writeBigUInt64LE(pages.readBigUInt64LE(at) + count * (span + PAUSE), at);
+    yield round;
+  }
 }
 
 function measureRound({ cpus }: Recording): { perRound: number; span: bigint } {

@@ -1,4 +1,4 @@
-/** Ring-buffer pages taken apart: which records they hold, and the same pages with only some of them. */
+/** Ring-buffer pages taken apart: which records they hold, and full pages of only some of them. */
 
 import { makeChunk, PageWalker } from "../import/ring-buffer.js";
 
@@ -31,34 +31,38 @@ export function stampsOf(pages: Buffer): number[] {
   return Array.from({ length: pages.length / LAYOUT.pageSize }, (_, page) => page * LAYOUT.pageSize);
 }
 
-/** The pages with only those records of which `keeps` says so by their event id, at their times. */
+/** Those records of which `keeps` says so by their event id, at their times, in pages that are full but for the last. */
 export function filterPages(pages: Buffer, keeps: (id: number) => boolean): Buffer {
   const { pageSize, dataOffset } = LAYOUT;
-  const result = Buffer.alloc(pages.length);
-  const ends = stampsOf(pages).map((page) => page + dataOffset);
-  const times = stampsOf(pages).map((page) => pages.readBigUInt64LE(page));
-  for (const { start, end, time } of recordsOf(pages)) {
+  const written: Buffer[] = [];
+  let page = Buffer.alloc(0);
+  let end: number = pageSize;
+  let last = 0n;
+  const commit = () => page.length > 0 && page.writeBigUInt64LE(BigInt(end - dataOffset), 8);
+  for (const { start, end: behind, time } of recordsOf(pages)) {
     if (!keeps(pages.readUInt16LE(start))) continue;
-    const page = Math.floor(start / pageSize);
-    const delta = Number(time - times[page]!);
-    const words = (end - start + 3) >>> 2;
+    const words = (behind - start + 3) >>> 2;
     const isLong = words > LONGEST_SHORT;
-    let at = ends[page]!;
-    if (delta >= DELTA_END) {
-      at = result.writeUInt32LE((delta % DELTA_END) * 32 + TIME_EXTEND, at);
-      at = result.writeUInt32LE(Math.floor(delta / DELTA_END), at);
+    if (end + 8 + (isLong ? 8 : 4) + words * 4 > pageSize) {
+      commit();
+      page = Buffer.alloc(pageSize);
+      page.writeBigUInt64LE(time);
+      written.push(page);
+      end = dataOffset;
+      last = time;
     }
-    at = result.writeUInt32LE((delta < DELTA_END ? delta * 32 : 0) + (isLong ? 0 : words), at);
-    if (isLong) at = result.writeUInt32LE(4 + words * 4, at);
-    ends[page] = at + pages.copy(result, at, start, start + words * 4);
-    times[page] = time;
+    const delta = Number(time - last);
+    if (delta >= DELTA_END) {
+      end = page.writeUInt32LE((delta % DELTA_END) * 32 + TIME_EXTEND, end);
+      end = page.writeUInt32LE(Math.floor(delta / DELTA_END), end);
+    }
+    end = page.writeUInt32LE((delta < DELTA_END ? delta * 32 : 0) + (isLong ? 0 : words), end);
+    if (isLong) end = page.writeUInt32LE(4 + words * 4, end);
+    end += pages.copy(page, end, start, start + words * 4);
+    last = time;
   }
-  for (const [page, end] of ends.entries()) {
-    const stamp = page * pageSize;
-    result.writeBigUInt64LE(pages.readBigUInt64LE(stamp), stamp);
-    result.writeBigUInt64LE(BigInt(end - stamp - dataOffset), stamp + 8);
-  }
-  return result;
+  commit();
+  return Buffer.concat(written);
 }
 
 function* recordsOf(pages: Buffer): Generator<{ start: number; end: number; time: bigint }> {

@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { CatalogError, conditionsOf, loadCatalog, parseClass, parsePrototype } from "./catalog.js";
+import { CatalogError, catalogFiles, conditionsOf, loadCatalog, parseClass, parsePrototype } from "./catalog.js";
+import { compile } from "./compiled.js";
 import { catalogFolder, defaultCatalog } from "./default.js";
 
 const folder = mkdtempSync(join(tmpdir(), "ktally-catalog-"));
@@ -45,6 +46,32 @@ functions:
     effects:
       - { effect: register, key: consumer, ops: consumer, when: ret == 0 }
 `;
+
+describe("a compiled catalog", () => {
+  const texts = () => catalogFiles(catalogFolder()).map((file) => readFileSync(file, "utf8"));
+  const compiled = join(folder, "catalog.json");
+
+  it("is the catalog", () => {
+    const catalog = loadCatalog(catalogFolder());
+    writeFileSync(compiled, compile(texts(), catalog.classes.values()));
+    const again = loadCatalog(catalogFolder(), [], compiled);
+    expect([...again.classes]).toStrictEqual([...catalog.classes]);
+    expect(again).toStrictEqual(catalog);
+  });
+
+  it("takes classes of the user's own, and checks them", () => {
+    const own = join(folder, "kvm_irq_bypass.yaml");
+    writeFileSync(own, OWN.replaceAll("consumer", "producer").replace("key: producer,", "key: nothing,"));
+    writeFileSync(compiled, compile(texts(), loadCatalog(catalogFolder()).classes.values()));
+    expect(() => loadCatalog(catalogFolder(), [own], compiled)).toThrow(/there is no argument nothing/);
+  });
+
+  it("is not used once a text has changed", () => {
+    const [first, ...others] = texts();
+    writeFileSync(compiled, compile([`${first}\n`, ...others], []));
+    expect(loadCatalog(catalogFolder(), [], compiled).classes.size).toBe(texts().length);
+  });
+});
 
 describe("our own catalog", () => {
   it("loads, each file named after its class", () => {

@@ -1,8 +1,9 @@
 /** Loads and checks the catalog: one resource class per YAML file. */
 import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
-import { isNode, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
+import { readCompiled } from "./compiled.js";
 import { parseCondition } from "./condition.js";
 import { type ClassEntry, classSchema, type Effect, type EffectEntry, type FunctionEntry } from "./schema.js";
 
@@ -45,24 +46,35 @@ export class CatalogError extends Error {
 
 /**
  * Reads all `*.yaml` of a folder and further files of the user's own (a class of theirs replaces ours of that name).
+ * `compiled` names the file with the folder's classes as the build left them; it is used if it is there and of these
+ * texts.
  * @throws CatalogError with every problem of every file.
  */
-export function loadCatalog(folder: string, more: readonly string[] = []): Catalog {
-  const files = readdirSync(folder)
-    .filter((name) => name.endsWith(".yaml"))
-    .sort()
-    .map((name) => join(folder, name));
+export function loadCatalog(folder: string, more: readonly string[] = [], compiled: string | null = null): Catalog {
+  const files = catalogFiles(folder);
   const problems: string[] = [];
+  const texts = files.map((file) => readText(file, problems));
+  const checked = compiled === null ? null : readCompiled(compiled, texts);
+  const parsed = checked ?? files.map((file, index) => parseText(file, texts[index] ?? null, problems));
+  const own = more.map((file) => parseText(file, readText(file, problems), problems));
   const classes = new Map<string, ClassEntry>();
-  for (const file of [...files, ...more]) {
-    const text = readText(file, problems);
-    const entry = text === null ? null : parseClass(file, text, problems);
-    if (entry !== null) classes.set(entry.class, entry);
+  for (const entry of [...parsed, ...own]) if (entry !== null) classes.set(entry.class, withPlainLookups(entry));
+  if (checked === null || more.length > 0) {
+    if (problems.length === 0) checkReferences(classes, problems);
+    if (problems.length === 0) checkOrders(classes, problems);
   }
-  if (problems.length === 0) checkReferences(classes, problems);
-  if (problems.length === 0) checkOrders(classes, problems);
   if (problems.length > 0) throw new CatalogError(problems);
   return buildCatalog(classes);
+}
+
+/** One per class, in the order in which they are read. */
+export function catalogFiles(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
+  return names.sort().map((name) => join(folder, name));
+}
+
+function parseText(file: string, text: string | null, problems: string[]): ClassEntry | null {
+  return text === null ? null : parseClass(file, text, problems);
 }
 
 function readText(file: string, problems: string[]): string | null {
@@ -74,8 +86,14 @@ function readText(file: string, problems: string[]): string | null {
   }
 }
 
+/** Loaded where a text has to be parsed, which after a build is seldom. */
+function yaml(): typeof import("yaml") {
+  return createRequire(import.meta.url)("yaml");
+}
+
 /** Parses one class entry; problems are appended as `file:line:col: message`. */
 export function parseClass(file: string, text: string, problems: string[]): ClassEntry | null {
+  const { LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): string => {
@@ -85,7 +103,7 @@ export function parseClass(file: string, text: string, problems: string[]): Clas
   for (const error of document.errors) problems.push(`${at(error.pos[0])}: ${error.message}`);
   if (document.errors.length > 0) return null;
   const result = classSchema.safeParse(document.toJS());
-  if (result.success) return withPlainLookups(result.data);
+  if (result.success) return result.data;
   for (const issue of result.error.issues) {
     const { path, message } = describe(issue);
     problems.push(`${at(nodeOffset(document.contents, path))}: ${path.join(".") || "entry"}: ${message}`);
@@ -122,6 +140,7 @@ function nodeOffset(root: unknown, path: readonly PropertyKey[]): number {
 }
 
 function pairOf(node: unknown, key: PropertyKey): { offset: number; value: unknown } | null {
+  const { isNode } = yaml();
   if (!isNode(node) || !("items" in node)) return null;
   for (const [index, item] of (node.items as unknown[]).entries()) {
     if (isNode(item)) {

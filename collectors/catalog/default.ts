@@ -7,7 +7,12 @@ export function catalogFolder(): string {
   return fileURLToPath(new URL("collectors/catalog/", packageRoot()));
 }
 
+/** What the build makes of them; there is none beside the sources. */
+export function compiledCatalog(): string {
+  return fileURLToPath(new URL("catalog.json", import.meta.url));
+}
+
 /** The catalog that comes with ktally, and entries of the user's own. */
 export function defaultCatalog(more: readonly string[] = []): Catalog {
-  return loadCatalog(catalogFolder(), more);
+  return loadCatalog(catalogFolder(), more, compiledCatalog());
 }

@@ -376,25 +376,31 @@ function lastOf(facts: SourceFacts, latest: bigint): bigint {
   return last;
 }
 
-/** When each task was last seen on each CPU. */
+/** More tasks than are told apart; of more, those met first are forgotten. */
+const MOST_TASKS = 65_536;
+
+/** When each task was last seen, and on each CPU. */
 class LastSeen {
-  readonly #times = new Map<number, Map<number, bigint>>();
-  readonly #events = new Map<number, AuditEvent>();
+  readonly #tasks = new Map<number, { event: AuditEvent; times: Map<number, bigint> }>();
   event: AuditEvent | null = null;
 
   note(event: AuditEvent): void {
     this.event = event;
-    this.#events.set(event.tid, event);
-    const cpus = this.#times.get(event.tid);
-    if (cpus) cpus.set(event.cpu, event.time);
-    else this.#times.set(event.tid, new Map([[event.cpu, event.time]]));
+    const task = this.#tasks.get(event.tid);
+    if (task) {
+      task.event = event;
+      task.times.set(event.cpu, event.time);
+      return;
+    }
+    if (this.#tasks.size >= MOST_TASKS) this.#tasks.delete(this.#tasks.keys().next().value as number);
+    this.#tasks.set(event.tid, { event, times: new Map([[event.cpu, event.time]]) });
   }
 
   of(tid: number): AuditEvent | null {
-    return this.#events.get(tid) ?? null;
+    return this.#tasks.get(tid)?.event ?? null;
   }
 
   at(tid: number, cpu: number): bigint | null {
-    return this.#times.get(tid)?.get(cpu) ?? null;
+    return this.#tasks.get(tid)?.times.get(cpu) ?? null;
   }
 }

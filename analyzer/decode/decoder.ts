@@ -37,6 +37,9 @@ const MAX_STACKS = 4096;
 /** The same for callers of tracepoints. */
 const MAX_CALL_SITES = 4096;
 
+/** More tasks than do the same within a moment; bounds memory where a trace has very many. */
+const MAX_TASKS = 4096;
+
 /** Probes of two tracers on one instruction report within this time (nanoseconds). */
 const SAME_MOMENT = 1_000_000n;
 
@@ -69,8 +72,8 @@ export class Decoder {
   /** Names of callers, by what the event holds of them; of the source asked last. */
   readonly #callSites = new Map<bigint | string, { source: number; name: string | null }>();
 
-  /** Last return per task and function, for the same reason. */
-  readonly #lastReturn = new Map<string, { probes: Probe[]; time: bigint }>();
+  /** Last return per function and task, for the same reason. */
+  readonly #lastReturn = new Map<string, Map<number, { probes: Probe[]; time: bigint }>>();
 
   /** `symbols` gives the symbols of a source, by its number. */
   constructor(catalog: Catalog, symbols: (source: number) => SymbolTable | null) {
@@ -111,26 +114,27 @@ export class Decoder {
       return signals;
     }
     if (meaning.role === "entry" && this.#isEntryKnown(event, meaning)) return [];
-    const signals = this.#giveUpWaiting(this.calls.of(event));
+    const givenUp = this.#giveUpWaiting(this.calls.of(event));
+    const signals = this.#signals(event, meaning);
+    use.named ||= signals.some((signal) => isNamed(signal, event));
+    return givenUp.length === 0 ? signals : [...givenUp, ...signals];
+  }
+
+  #signals(event: AuditEvent, meaning: Interpretation): Signal[] {
     switch (meaning.role) {
       case "entry":
-        signals.push(...this.#entry(event, meaning));
-        break;
+        return this.#entry(event, meaning);
       case "site":
-        signals.push(...this.#site(event, meaning));
-        break;
+        return this.#site(event, meaning);
       case "stored":
-        signals.push(...this.#stored(event, meaning));
-        break;
+        return this.#stored(event, meaning);
       case "tracepoint":
-        signals.push(...this.#tracepoint(event, meaning));
-        break;
+        return this.#tracepoint(event, meaning);
       case "reading":
-        signals.push(...readingSignals(event, meaning));
-        break;
+        return readingSignals(event, meaning);
+      default:
+        return [];
     }
-    use.named ||= signals.some((signal) => isNamed(signal, event));
-    return signals;
   }
 
   /** The trace is over: calls that never returned in it. */
@@ -144,6 +148,7 @@ export class Decoder {
    */
   #giveUpWaiting(open: readonly Call[], all = false): Signal[] {
     const signals: Signal[] = [];
+    if (open.length === 0) return signals;
     for (const call of open) {
       if (!all && this.#returnsSeen.has(call.function.name)) continue;
       for (const operation of call.operations) {
@@ -174,13 +179,19 @@ export class Decoder {
 
   /** Whether another tracer's probe has told of this return already. */
   #isReturnKnown(event: AuditEvent, meaning: Extract<Interpretation, { role: "return" }>): boolean {
-    const key = `${contextKey(event)} ${meaning.function.name}`;
-    const last = this.#lastReturn.get(key);
+    const task = contextKey(event);
+    let tasks = this.#lastReturn.get(meaning.function.name);
+    if (!tasks) {
+      tasks = new Map();
+      this.#lastReturn.set(meaning.function.name, tasks);
+    }
+    const last = tasks.get(task);
     if (last && !last.probes.includes(event.probe) && event.time - last.time < SAME_MOMENT) {
       last.probes.push(event.probe);
       return true;
     }
-    this.#lastReturn.set(key, { probes: [event.probe], time: event.time });
+    if (tasks.size >= MAX_TASKS) tasks.clear();
+    tasks.set(task, { probes: [event.probe], time: event.time });
     return false;
   }
 
@@ -202,27 +213,23 @@ export class Decoder {
         const of = (word: string | undefined) => valueAt(word, meaning.function, event, parameters);
         const object = objectOf(effect, entry, event, meaning, parameters);
         const isError = typeof object === "bigint" && isErrorPointer(object);
-        const operation = makeOperation(entry, effect.effect, event, meaning.function.name, {
-          spec: effect,
-          object: isError ? null : object,
-          errorPointer: isError ? asInt(object) : null,
-          parent: of(effect.parent) ?? this.#parentOf(entry, event),
-          key: isSlot(entry) ? 0n : of(effect.key),
-          ops: of(effect.ops),
-          exclusive: of(effect.exclusive),
-          holder: effect.holder ?? null,
-          count: effect.count ?? null,
-          amount: amountOf(effect, meaning.function, event, parameters),
-          target: of(effect.target),
-          read: isAside(effect)
-            ? readCount(event, entry, effect)
-            : entry.counter && isReadAtOnce(effect)
-              ? readCounter(event, meaning)
-              : null,
-          outcome: waitsForReturn(effect) ? "pending" : "done",
-          refusal: spec.refusal ?? null,
-          call,
-        });
+        const operation = makeOperation(entry, effect.effect, event, meaning.function.name);
+        operation.spec = effect;
+        operation.object = isError ? null : object;
+        operation.errorPointer = isError ? asInt(object) : null;
+        operation.parent = of(effect.parent) ?? this.#parentOf(entry, event);
+        operation.key = isSlot(entry) ? 0n : of(effect.key);
+        operation.ops = of(effect.ops);
+        operation.exclusive = of(effect.exclusive);
+        operation.holder = effect.holder ?? null;
+        operation.count = effect.count ?? null;
+        operation.amount = amountOf(effect, meaning.function, event, parameters);
+        operation.target = of(effect.target);
+        if (isAside(effect)) operation.read = readCount(event, entry, effect);
+        else if (entry.counter && isReadAtOnce(effect)) operation.read = readCounter(event, meaning);
+        operation.outcome = waitsForReturn(effect) ? "pending" : "done";
+        operation.refusal = spec.refusal ?? null;
+        operation.call = call;
         call.operations.push(operation);
         signals.push({ kind: "operation", operation });
       }
@@ -258,16 +265,15 @@ export class Decoder {
         // What only the return can tell: the object is the result, or the entry was not seen.
         const fromReturn = effect.object === "ret";
         if (!fromReturn && (call || !waitsForReturn(effect) || testsArguments(effect))) continue;
-        const operation = makeOperation(entry, effect.effect, event, known.name, {
-          spec: effect,
-          object: fromReturn && value !== null && value !== 0n && !isErrorPointer(value) ? asAddress(value) : null,
-          parent: call === null ? null : valueAt(effect.parent, known, call.entry, call.parameters),
-          holder: effect.holder ?? null,
-          count: effect.count ?? null,
-          outcome: outcomeOf(effect, value, result),
-          refusal: spec.refusal ?? null,
-          call,
-        });
+        const operation = makeOperation(entry, effect.effect, event, known.name);
+        operation.spec = effect;
+        if (fromReturn && value !== null && value !== 0n && !isErrorPointer(value)) operation.object = asAddress(value);
+        if (call !== null) operation.parent = valueAt(effect.parent, known, call.entry, call.parameters);
+        operation.holder = effect.holder ?? null;
+        operation.count = effect.count ?? null;
+        operation.outcome = outcomeOf(effect, value, result);
+        operation.refusal = spec.refusal ?? null;
+        operation.call = call;
         operation.returned = event;
         operation.result = result;
         signals.push({ kind: "operation", operation });
@@ -317,12 +323,12 @@ export class Decoder {
       // Without its object the operation has had no part in any life yet.
       return [wasKnown ? { kind: "update", operation: told, what: "read" } : { kind: "operation", operation: told }];
     }
-    const operation = makeOperation(meaning.class, effect, event, siteFunction(event, meaning), {
-      object: values.object,
-      read,
-      outcome: spec?.try === true ? "unknown" : "done",
-      call,
-    });
+    if (this.#lastSite.size >= MAX_TASKS) this.#lastSite.clear();
+    const operation = makeOperation(meaning.class, effect, event, siteFunction(event, meaning));
+    operation.object = values.object;
+    operation.read = read;
+    operation.outcome = spec?.try === true ? "unknown" : "done";
+    operation.call = call;
     operation.site = true;
     this.#lastSite.set(task, { probes: [event.probe], time: event.time, operation });
     return [{ kind: "operation", operation }];
@@ -346,12 +352,11 @@ export class Decoder {
     const object = event.args[meaning.object] ?? null;
     if (!spec || object === null) return [];
     const after = meaning.refsAfter === null ? null : event.args[meaning.refsAfter];
-    const operation = makeOperation(meaning.class, spec.effect, event, event.probe.name, {
-      object,
-      read: typeof after === "bigint" ? { value: asInt(after), when: "after", guess: false } : null,
-      callSite: this.#symbolIn(event, "ip"),
-      callee: spec.function === undefined ? null : this.#symbolIn(event, spec.function),
-    });
+    const operation = makeOperation(meaning.class, spec.effect, event, event.probe.name);
+    operation.object = object;
+    if (typeof after === "bigint") operation.read = { value: asInt(after), when: "after", guess: false };
+    operation.callSite = this.#symbolIn(event, "ip");
+    if (spec.function !== undefined) operation.callee = this.#symbolIn(event, spec.function);
     return [{ kind: "operation", operation }];
   }
 
@@ -384,8 +389,10 @@ function readingSignals(event: AuditEvent, meaning: Extract<Interpretation, { ro
   const object = event.args[meaning.object] ?? null;
   const refs = event.args[meaning.refs];
   if (typeof object !== "bigint" || typeof refs !== "bigint") return [];
-  const read = { value: asInt(refs), when: "before", guess: false } as const;
-  return [{ kind: "operation", operation: makeOperation(meaning.class, "use", event, "a snapshot", { object, read }) }];
+  const operation = makeOperation(meaning.class, "use", event, "a snapshot");
+  operation.object = object;
+  operation.read = { value: asInt(refs), when: "before", guess: false };
+  return [{ kind: "operation", operation }];
 }
 
 /** A creation or destruction that only the return decides happens later than the value at entry was read. */
@@ -408,14 +415,9 @@ function sameAddress(a: Probe | undefined, b: Probe): boolean {
   return a.at.symbol !== null && a.at.symbol === b.at.symbol && a.at.offset === b.at.offset;
 }
 
-function makeOperation(
-  entry: ClassEntry,
-  effect: Effect,
-  event: AuditEvent,
-  name: string,
-  known: Partial<Operation>,
-): Operation {
-  const operation: Operation = {
+/** An operation of which no more is known than that; the caller fills in the rest. */
+function makeOperation(entry: ClassEntry, effect: Effect, event: AuditEvent, name: string): Operation {
+  return {
     class: entry,
     effect,
     spec: null,
@@ -442,7 +444,6 @@ function makeOperation(
     callee: null,
     call: null,
   };
-  return Object.assign(operation, known);
 }
 
 function sameParameters(call: Call, event: TraceEvent, meaning: Extract<Interpretation, { role: "entry" }>): boolean {

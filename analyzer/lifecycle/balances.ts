@@ -3,7 +3,7 @@
  * back. What nobody saw being taken is not in it; the counter's value tells how many those are.
  */
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import type { Operation } from "../decode/operation.js";
+import type { ObjectKey, Operation } from "../decode/operation.js";
 import type { CallSite, CallSites } from "./call-sites.js";
 import type { KernelObject } from "./objects.js";
 import { type Lesson, type Pair, pairSites } from "./pairs.js";
@@ -11,19 +11,42 @@ import type { Observer } from "./world.js";
 
 /** What one life did at one call site. */
 interface Passed {
+  site: CallSite;
   count: number;
   /** The first ones, and the last. */
   operations: Operation[];
 }
 
-type Tally = Map<CallSite, Passed>;
+/** Few sites each: looking through them is faster than any index. */
+type Tally = Passed[];
+
+/** What balanced lives of a class have in common. */
+interface Lives {
+  /** How often each passed each call site. */
+  lesson: Map<CallSite, number>;
+  count: number;
+}
 
 /** Operations that are remembered per object and call site: half of them the first, half the last ones. */
 const REMEMBERED = 32;
-/** Lives that are over and not learned from yet: whether they can be trusted shows when the audit is over. */
+/** Lives that are over and still remembered: their tallies, or of the usual ones what they taught. */
 const MOST_KEPT = 4096;
+/** Lives with the same counts, after which more of them are nothing but usual. */
+const USUAL = 256;
 /** Different lives that are learned from, per class. */
 const MOST_LESSONS = 64;
+
+/** A life as a finding names it. */
+export interface Life {
+  class: ClassEntry;
+  key: ObjectKey | null;
+  generation: number;
+}
+
+/** A life that was learned from. */
+interface Past extends Life {
+  lives: Lives;
+}
 
 /** References that were taken and not given back. */
 export interface Held {
@@ -38,10 +61,14 @@ export interface Held {
 export class Balances implements Observer {
   readonly #sites: CallSites;
   readonly #tallies = new Map<KernelObject, Tally>();
-  readonly #lessons = new Map<ClassEntry, Map<string, Lesson>>();
-  /** Lives that are over, the oldest first. */
-  readonly #over: KernelObject[] = [];
+  readonly #lessons = new Map<ClassEntry, Lives[]>();
+  /** Lives that are over and not usual, the oldest first. */
+  readonly #kept = new Set<KernelObject>();
+  /** Lives that taught something: whether they can be trusted shows when the audit is over. */
+  readonly #past: Past[] = [];
   #pairs: Map<ClassEntry, Pair[]> | null = null;
+  /** Lives that something was wrong with. */
+  #distrusted: ReadonlySet<string> = new Set();
 
   constructor(sites: CallSites) {
     this.#sites = sites;
@@ -53,13 +80,13 @@ export class Balances implements Observer {
     if (!site) return;
     let tally = this.#tallies.get(object);
     if (!tally) {
-      tally = new Map();
+      tally = [];
       this.#tallies.set(object, tally);
     }
-    let passed = tally.get(site);
+    let passed = passedAt(tally, site);
     if (!passed) {
-      passed = { count: 0, operations: [] };
-      tally.set(site, passed);
+      passed = { site, count: 0, operations: [] };
+      tally.push(passed);
     }
     passed.count++;
     if (passed.operations.length >= REMEMBERED) passed.operations.splice(REMEMBERED / 2, 1);
@@ -69,7 +96,8 @@ export class Balances implements Observer {
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
     if (what !== "outcome" || operation.outcome !== "refused") return;
     const site = this.#sites.of(operation);
-    const passed = site && this.#tallies.get(object)?.get(site);
+    const tally = this.#tallies.get(object);
+    const passed = site && tally && passedAt(tally, site);
     const index = passed?.operations.lastIndexOf(operation) ?? -1;
     if (!passed || index < 0) return;
     passed.count--;
@@ -77,29 +105,75 @@ export class Balances implements Observer {
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
-    if (before) this.#keep(before);
+    if (before) this.#end(before);
+  }
+
+  settled(object: KernelObject): void {
+    this.#end(object);
   }
 
   forgotten(object: KernelObject): void {
-    this.#keep(object);
+    this.#end(object);
   }
 
-  /** The audit is over: what is left is learned from, but for lives that something was wrong with. */
-  finish(distrusted: ReadonlySet<KernelObject>): void {
+  /** The audit is over, as far as it goes: lives that something was wrong with teach nothing. */
+  finish(distrusted: readonly Life[]): void {
     this.#pairs = new Map();
-    for (const [object, tally] of this.#tallies) {
-      if (distrusted.has(object)) this.#countCreation(object, tally);
-      else this.#learn(object);
-    }
+    this.#distrusted = new Set(distrusted.map(nameOf));
+    for (const object of this.#tallies.keys()) this.#countCreation(object);
   }
 
-  #keep(object: KernelObject): void {
-    if (!this.#tallies.has(object)) return;
-    this.#over.push(object);
-    const oldest = this.#over.length > MOST_KEPT ? this.#over.shift() : undefined;
+  /** A life is over: if its references came to nothing, it teaches which sites belong together. */
+  #end(object: KernelObject): void {
+    const tally = this.#tallies.get(object);
+    if (!tally || this.#kept.has(object)) return;
+    this.#countCreation(object);
+    if (isBalanced(object, tally) && this.#learn(object, tally) > USUAL) {
+      this.#tallies.delete(object);
+      return;
+    }
+    this.#kept.add(object);
+    if (this.#kept.size <= MOST_KEPT) return;
+    const [oldest] = this.#kept as Iterable<KernelObject>;
     if (!oldest) return;
-    this.#learn(oldest);
+    this.#kept.delete(oldest);
     this.#tallies.delete(oldest);
+  }
+
+  /** @returns how many lives have taught the same, with this one; 0 where it is one lesson too many. */
+  #learn(object: KernelObject, tally: Tally): number {
+    let lessons = this.#lessons.get(object.class);
+    if (!lessons) {
+      lessons = [];
+      this.#lessons.set(object.class, lessons);
+    }
+    let lives = lessons.find(({ lesson }) => isSame(lesson, tally));
+    if (!lives) {
+      if (lessons.length >= MOST_LESSONS) return 0;
+      lives = { lesson: lessonOf(tally), count: 0 };
+      lessons.push(lives);
+    }
+    lives.count++;
+    if (this.#past.length >= 2 * MOST_KEPT) this.#past.splice(0, MOST_KEPT);
+    const { class: entry, key, generation } = object;
+    this.#past.push({ class: entry, key, generation, lives });
+    return lives.count;
+  }
+
+  /** What the trusted lives of a class teach, those included that have come to nothing but are not over. */
+  #lessonsOf(entry: ClassEntry): Lesson[] {
+    const counts = new Map((this.#lessons.get(entry) ?? []).map((lives) => [lives, lives.count]));
+    for (const life of this.#distrusted.size === 0 ? [] : this.#past) {
+      const count = counts.get(life.lives);
+      if (count !== undefined && this.#distrusted.has(nameOf(life))) counts.set(life.lives, count - 1);
+    }
+    const lessons = [...counts].filter(([, count]) => count > 0).map(([{ lesson }]) => lesson);
+    for (const [object, tally] of this.#tallies) {
+      if (object.class !== entry || this.#distrusted.has(nameOf(object)) || !isBalanced(object, tally)) continue;
+      if (lessons.length < MOST_LESSONS && !lessons.some((known) => isSame(known, tally)))
+        lessons.push(lessonOf(tally));
+    }
+    return lessons;
   }
 
   /** The audit was judged before its end: what is still to come teaches more. */
@@ -109,11 +183,11 @@ export class Balances implements Observer {
 
   /** Pairs of a class's call sites, by what was seen so far. */
   pairs(entry: ClassEntry): readonly Pair[] {
-    if (this.#pairs === null) this.finish(new Set());
+    if (this.#pairs === null) this.finish([]);
     let pairs = this.#pairs?.get(entry);
     if (!pairs) {
       const sites = [...this.#sites.all()].filter((site) => site.class === entry);
-      pairs = pairSites(sites, [...(this.#lessons.get(entry)?.values() ?? [])]);
+      pairs = pairSites(sites, this.#lessonsOf(entry));
       this.#pairs?.set(entry, pairs);
     }
     return pairs;
@@ -146,8 +220,8 @@ export class Balances implements Observer {
     });
   }
 
-  /** The life of a key that had gets or puts. */
-  find(entry: ClassEntry, key: unknown, generation: number): KernelObject | undefined {
+  /** A life whose gets and puts are remembered: they did not come to nothing, or it is not over. */
+  find({ class: entry, key, generation }: Life): KernelObject | undefined {
     for (const object of this.#tallies.keys()) {
       if (object.class === entry && object.key === key && object.generation === generation) return object;
     }
@@ -159,36 +233,52 @@ export class Balances implements Observer {
     for (const object of this.#tallies.keys()) if (object.state !== "destroyed") yield object;
   }
 
-  /** Counts the reference that the object began with; false when it did not begin within the trace, as far as seen. */
-  #countCreation(object: KernelObject, tally: Tally): boolean {
-    const count = beganWith(object);
-    if (count === null) return false;
-    const operations = object.created === null ? [] : [object.created];
-    if (count > 0) tally.set(this.#sites.creation(object.class), { count, operations });
-    return true;
-  }
-
-  /** A life is over. If its references came to nothing, it teaches which sites belong together. */
-  #learn(object: KernelObject): void {
+  /** Counts the reference that the object began with, if it began within the trace, as far as seen. */
+  #countCreation(object: KernelObject): void {
     const tally = this.#tallies.get(object);
-    if (!tally || !this.#countCreation(object, tally)) return;
-    if (object.losses > 0 || (object.ledger?.breaks.length ?? 0) > 0) return;
-    let net = 0;
-    const counts = new Map<CallSite, number>();
-    for (const [site, { count }] of tally) {
-      if (count === 0) continue;
-      counts.set(site, count);
-      net += site.does === "get" ? count : -count;
-    }
-    if (net !== 0 || counts.size === 0) return;
-    const lessons = this.#lessons.get(object.class) ?? new Map<string, Lesson>();
-    this.#lessons.set(object.class, lessons);
-    const key = [...counts]
-      .map(([site, count]) => `${site.id}:${count}`)
-      .sort()
-      .join();
-    if (lessons.size < MOST_LESSONS) lessons.set(key, counts);
+    const count = beganWith(object);
+    if (!tally || count === null || count === 0) return;
+    const site = this.#sites.creation(object.class);
+    const operations = object.created === null ? [] : [object.created];
+    const passed = passedAt(tally, site);
+    if (passed) Object.assign(passed, { count, operations });
+    else tally.push({ site, count, operations });
   }
+}
+
+/** It began within the trace, was seen without a gap, and what it took and gave back comes to nothing. */
+function isBalanced(object: KernelObject, tally: Tally): boolean {
+  if (object.losses > 0 || (object.ledger?.breaks.length ?? 0) > 0 || beganWith(object) === null) return false;
+  let net = 0;
+  let passed = 0;
+  for (const { site, count } of tally) {
+    net += site.does === "get" ? count : -count;
+    passed += count;
+  }
+  return net === 0 && passed > 0;
+}
+
+function passedAt(tally: Tally, site: CallSite): Passed | undefined {
+  for (const passed of tally) if (passed.site === site) return passed;
+  return undefined;
+}
+
+function lessonOf(tally: Tally): Map<CallSite, number> {
+  return new Map(tally.flatMap(({ site, count }) => (count === 0 ? [] : [[site, count]])));
+}
+
+function isSame(lesson: Lesson, tally: Tally): boolean {
+  let sites = 0;
+  for (const { site, count } of tally) {
+    if (count === 0) continue;
+    if (lesson.get(site) !== count) return false;
+    sites++;
+  }
+  return sites === lesson.size;
+}
+
+function nameOf({ class: entry, key, generation }: Life): string {
+  return `${entry.class}/${key}/${generation}`;
 }
 
 /** The file that holds these references, where the call sites are told to serve one kind only. */
@@ -209,11 +299,11 @@ export function beganWith(object: KernelObject): number | null {
 }
 
 function total(tally: Tally, sites: readonly CallSite[]): number {
-  return sites.reduce((sum, site) => sum + (tally.get(site)?.count ?? 0), 0);
+  return sites.reduce((sum, site) => sum + (passedAt(tally, site)?.count ?? 0), 0);
 }
 
 function operationsAt(tally: Tally, sites: readonly CallSite[]): Operation[] {
-  return sites.flatMap((site) => tally.get(site)?.operations ?? []).sort((a, b) => a.event.id - b.event.id);
+  return sites.flatMap((site) => passedAt(tally, site)?.operations ?? []).sort((a, b) => a.event.id - b.event.id);
 }
 
 /**

@@ -33,7 +33,7 @@ const MAX_UNKNOWN = 64;
 
 /** Collects what coverage is told by while the trace is read. */
 export class CoverageObserver implements Observer {
-  readonly effects = new Map<string, number>();
+  readonly #effects = new Map<ClassEntry, { count: number }>();
   readonly nameless = new Nameless();
   readonly #late = new Map<string, KernelObject>();
   readonly #replaced = new Map<string, KernelObject>();
@@ -80,8 +80,14 @@ export class CoverageObserver implements Observer {
 
   count(operation: Operation): void {
     if (isReading(operation)) return;
-    const name = operation.class.class;
-    this.effects.set(name, (this.effects.get(name) ?? 0) + 1);
+    const counted = this.#effects.get(operation.class);
+    if (counted) counted.count++;
+    else this.#effects.set(operation.class, { count: 1 });
+  }
+
+  /** Effects seen on objects, entries or instances of a class. */
+  effectsOn(entry: ClassEntry): number {
+    return this.#effects.get(entry)?.count ?? 0;
   }
 
   #checkStart(object: KernelObject): void {
@@ -150,7 +156,7 @@ export function judgeCoverage(input: CoverageInput): Coverage[] {
   const planned = new Set(input.recorded.flatMap(({ classes }) => classes));
   const wanted = input.classes ?? (planned.size > 0 ? [...planned] : null);
   return [...input.catalog.classes.values()].map((entry) => {
-    const effects = input.observed.effects.get(entry.class) ?? 0;
+    const effects = input.observed.effectsOn(entry);
     const state = effects > 0 ? seen(entry, input, uses) : unseen(entry, input, stackFunctions, uses);
     const judged = wanted ? wanted.includes(entry.class) : state.state !== "absent";
     return { class: entry, effects, judged, ...state };

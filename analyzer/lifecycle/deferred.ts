@@ -32,6 +32,7 @@ export class Deferred implements Observer {
   }
 
   operation({ event }: Operation): void {
+    if (this.#running.size === 0) return;
     const origin = this.#running.get(event.tid);
     if (origin && runsWork(event)) this.#origins.set(event, origin);
   }

@@ -29,9 +29,12 @@ export interface KernelObject {
   first: Operation;
   last: Operation;
   ledger: CounterLedger | null;
-  /** Operations in order: all of a short life, the first and last ones of a long one. */
+  /**
+   * Operations in order: all of a short life, the first and last ones of a long one, little of one that ended long ago
+   * and as it should.
+   */
   history: Operation[];
-  /** Operations left out of `history`, after its first half. */
+  /** Operations left out of `history`. */
   omitted: number;
   /** Number of losses the audit had met when the object was last touched. */
   lossesSeen: number;
@@ -44,6 +47,8 @@ const HISTORY = 64;
 const HISTORY_SLACK = 64;
 /** Destroyed objects that are remembered for late uses: memory stays bounded however long the trace is. */
 const MAX_DEAD = 4096;
+/** The objects destroyed last: of these all may still be asked for. */
+const MAX_FRESH = 64;
 
 /** What an operation did to the object it is about. */
 export interface Applied {
@@ -78,13 +83,20 @@ export class ObjectTracker {
   readonly #byClass = new Map<string, Map<ObjectKey, KernelObject>>();
   /** Destroyed objects, in the order of their end. */
   readonly #dead = new Set<KernelObject>();
+  /** The last of them. */
+  readonly #fresh = new Set<KernelObject>();
   /** Lives at the keys of objects that are forgotten. */
   readonly #pastLives = new Map<string, Map<ObjectKey, number>>();
+  readonly #onSettled: (object: KernelObject) => void;
   readonly #onForget: (object: KernelObject) => void;
   #lastId = 0;
 
-  /** `onForget` is told of objects destroyed long ago, before they are dropped. */
-  constructor(onForget: (object: KernelObject) => void = () => {}) {
+  /** `onSettled` is told of objects a while after their end, `onForget` of those that are about to be dropped. */
+  constructor(
+    onSettled: (object: KernelObject) => void = () => {},
+    onForget: (object: KernelObject) => void = () => {},
+  ) {
+    this.#onSettled = onSettled;
     this.#onForget = onForget;
   }
 
@@ -196,9 +208,31 @@ export class ObjectTracker {
 
   #bury(object: KernelObject): void {
     this.#dead.add(object);
+    this.#fresh.add(object);
+    if (this.#fresh.size > MAX_FRESH) {
+      const [settled] = this.#fresh as Iterable<KernelObject>;
+      if (settled) this.#settle(settled);
+    }
     if (this.#dead.size <= MAX_DEAD) return;
-    const [oldest] = this.#dead;
+    const [oldest] = this.#dead as Iterable<KernelObject>;
     if (oldest) this.#forget(oldest);
+  }
+
+  /** What came late of an object's end has come by now. */
+  #settle(object: KernelObject): void {
+    this.#fresh.delete(object);
+    this.#onSettled(object);
+    if (!endedWell(object)) return;
+    const { history } = object;
+    object.history = history.filter(
+      (operation, index) =>
+        index === 0 ||
+        index === history.length - 1 ||
+        operation.effect === "destroy" ||
+        operation.outcome === "pending" ||
+        operation.outcome === "unknown",
+    );
+    object.omitted += history.length - object.history.length;
   }
 
   #forget(object: KernelObject): void {
@@ -296,6 +330,11 @@ function isPhaseOf(known: KernelObject, operation: Operation): boolean {
   return known.history.every(
     (earlier) => earlier.effect !== "destroy" || earlier.function !== operation.function || earlier === operation,
   );
+}
+
+/** Every value that was read fits, and the last reference was dropped. */
+function endedWell({ ledger, losses, class: { counter } }: KernelObject): boolean {
+  return ledger !== null && losses === 0 && ledger.breaks.length === 0 && ledger.value() === counter?.unused;
 }
 
 function remember(object: KernelObject, operation: Operation): void {

@@ -44,6 +44,10 @@ export class PrintedLedger implements CounterLedger {
       this.#startsUntil = operation.event.time + RECORDED_WITHIN;
       return { break: null, before };
     }
+    if (this.#owed.length === 0 && read === this.#value + operation.delta) {
+      this.#value = read;
+      return { break: null, before };
+    }
     const owed = this.#owed.findIndex((debt) => debt.step === operation.delta);
     let expected = this.#value + operation.delta;
     if (owed >= 0) {

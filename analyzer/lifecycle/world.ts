@@ -36,12 +36,16 @@ export function isTableEffect({ effect }: Operation): boolean {
 
 /** What rules and the store may listen to. Every method is optional but none is called twice for one thing. */
 export interface Observer {
+  /** Whether operations on objects of a class matter; asked once for each class. All do where nobody can be asked. */
+  hears?(entry: ClassEntry): boolean;
   /** An operation on a known object. `step` is null where the class has no counter or the effect no part in it. */
   operation?(operation: Operation, object: KernelObject, step: LedgerStep | null, afterDestroy: boolean): void;
   /** The value or outcome of an operation told earlier. */
   updated?(operation: Operation, object: KernelObject, what: "outcome" | "read"): void;
   /** A life began; the one before at its key, if any, is over (destroyed, or replaced without its end being seen). */
   began?(object: KernelObject, before: KernelObject | null): void;
+  /** An object was destroyed a while ago: what comes late of its end has come. */
+  settled?(object: KernelObject): void;
   /** An object destroyed long ago is dropped: no more will be told of it. */
   forgotten?(object: KernelObject): void;
   registered?(entry: Registration, before: Registration | null): void;
@@ -63,13 +67,14 @@ export interface Observer {
 }
 
 /** Observers by what they listen to: asking each of them for each operation whether it does costs more than most do. */
-type Told = { readonly [Method in keyof Required<Observer>]: Required<Pick<Observer, Method>>[] };
+type Told = { readonly [Method in Exclude<keyof Observer, "hears">]: Required<Pick<Observer, Method>>[] };
 
 function nobody(): Told {
   return {
     operation: [],
     updated: [],
     began: [],
+    settled: [],
     forgotten: [],
     registered: [],
     refused: [],
@@ -88,19 +93,23 @@ function nobody(): Told {
 /** Where x86-64 maps modules, at the earliest (Documentation/arch/x86/x86_64/mm.rst). */
 const MODULES_FROM = 0xffff_ffff_a000_0000n;
 
-/** Names of all that can be listened to. */
-export const OBSERVED = Object.keys(nobody()) as (keyof Observer)[];
-
 export class World {
-  readonly objects = new ObjectTracker((object) => {
-    for (const observer of this.#told.forgotten) observer.forgotten(object);
-  });
+  readonly objects = new ObjectTracker(
+    (object) => {
+      for (const observer of this.#told.settled) observer.settled(object);
+    },
+    (object) => {
+      for (const observer of this.#told.forgotten) observer.forgotten(object);
+    },
+  );
   readonly registrations = new Registrations();
   readonly owners: Owners;
   readonly gaps: Gap[] = [];
   readonly #catalog: Catalog;
   readonly #symbols: (source: number) => SymbolTable | null;
   readonly #told = nobody();
+  /** Who is told of operations on objects of a class. */
+  readonly #hearing = new Map<ClassEntry, Told["operation"]>();
   /**
    * Creations whose result is not known. They begin a life when it is, or as soon as somebody touches the object: it may
    * be used by others before its creator returns.
@@ -120,7 +129,7 @@ export class World {
   }
 
   observe(observer: Observer): void {
-    for (const [method, told] of Object.entries(this.#told) as [keyof Observer, Observer[]][]) {
+    for (const [method, told] of Object.entries(this.#told) as [keyof Told, Observer[]][]) {
       if (observer[method]) told.push(observer);
     }
   }
@@ -264,7 +273,7 @@ export class World {
     else if (this.#owning.has(entry.class)) this.owners.instanceEvent(operation);
     const applied = this.objects.apply(operation, this.gaps.length);
     if (applied.began) for (const observer of this.#told.began) observer.began(applied.object, applied.before);
-    for (const observer of this.#told.operation) {
+    for (const observer of this.#hearingOf(entry)) {
       observer.operation(operation, applied.object, applied.step, applied.afterDestroy);
     }
     if (isModule && effect === "destroy") {
@@ -272,6 +281,15 @@ export class World {
         for (const observer of this.#told.homeGone) observer.homeGone(gone);
       }
     }
+  }
+
+  #hearingOf(entry: ClassEntry): Told["operation"] {
+    let hearing = this.#hearing.get(entry);
+    if (!hearing) {
+      hearing = this.#told.operation.filter((observer: Observer) => observer.hears?.(entry) ?? true);
+      this.#hearing.set(entry, hearing);
+    }
+    return hearing;
   }
 
   #update(operation: Operation, what: "outcome" | "read"): void {

@@ -7,7 +7,7 @@ import { functionsWith } from "../../collectors/catalog/catalog.js";
 import { callChain } from "../decode/call-chain.js";
 import type { Operation } from "../decode/operation.js";
 import type { SymbolTable } from "../import/trace-event.js";
-import type { Balances, Held } from "../lifecycle/balances.js";
+import type { Balances, Held, Life } from "../lifecycle/balances.js";
 import { type CallSites, isCounting } from "../lifecycle/call-sites.js";
 import type { Deferred } from "../lifecycle/deferred.js";
 import type { KernelObject } from "../lifecycle/objects.js";
@@ -24,8 +24,7 @@ export interface Lessons {
 /** Improves the findings' culprits in place. */
 export function assignBlame(findings: readonly Finding[], lessons: Lessons): void {
   const { balances } = lessons;
-  const objects = findings.filter(({ level }) => level === "error").map((finding) => objectOf(finding, balances));
-  balances.finish(new Set(objects.filter((object) => object !== undefined)));
+  balances.finish(findings.filter(({ level }) => level === "error").map(lifeOf));
   for (const finding of findings) {
     const isOpen = finding.culprit.certain !== true;
     if (isOpen && finding.rule === "leak" && finding.variant === "leak") blameUnreturned(finding, lessons);
@@ -57,8 +56,12 @@ function blameSurplus(finding: Finding, { balances, sites }: Lessons): void {
   finding.explanation += ` Nothing took what ${sites.of(put)?.name ?? put.function} gives back.`;
 }
 
-function objectOf({ class: entry, object }: Finding, balances: Balances): KernelObject | undefined {
-  return balances.find(entry, object.address ?? object.key, object.generation);
+function objectOf(finding: Finding, balances: Balances): KernelObject | undefined {
+  return balances.find(lifeOf(finding));
+}
+
+function lifeOf({ class: entry, object: { address, key, generation } }: Finding): Life {
+  return { class: entry, key: address ?? key, generation };
 }
 
 /** Makes an operation the culprit, and marks it and its like in the story. */

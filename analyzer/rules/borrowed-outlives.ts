@@ -25,7 +25,7 @@ Not accused: a pointer that the destruction itself clears; one that is set to so
 Fixed before: handing the VM over with each open, with a reference (421cfe6596f6, 2b48f52f2bff).
 `,
   },
-  watch: (context) => new BorrowedOutlives(context),
+  watch: (context) => [new BorrowedOutlives(context)],
 };
 
 interface Link {

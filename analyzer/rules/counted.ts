@@ -11,7 +11,11 @@ import { type Judgement, judgeAbsence } from "./verdict.js";
 
 /** Classes whose references the counter rules judge; module references are judged by a rule of their own. */
 export function isCounted(object: KernelObject): boolean {
-  return object.class.kind === "counted" && object.class.class !== "module";
+  return isCountedClass(object.class);
+}
+
+export function isCountedClass({ kind, class: name }: ClassEntry): boolean {
+  return kind === "counted" && name !== "module";
 }
 
 /**
@@ -70,7 +74,8 @@ export function recordsCreators(context: RuleContext, entry: ClassEntry): boolea
 /** The object's operations up to and including one, as evidence; the one that matters bears the note. */
 export function storyOf(object: KernelObject, until: Operation, note: string): Evidence[] {
   const end = object.history.indexOf(until);
-  const operations = end < 0 ? [...object.history, until] : object.history.slice(0, end + 1);
+  const before = ({ event }: Operation) => event.id <= until.event.id;
+  const operations = end < 0 ? [...object.history.filter(before), until] : object.history.slice(0, end + 1);
   return operations.map((operation) => ({
     event: operation.event,
     operation,

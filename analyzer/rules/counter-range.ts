@@ -1,3 +1,4 @@
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey } from "./describe.js";
@@ -24,7 +25,7 @@ Not accused: a count that stops at zero by itself; a count of which only one sid
 Fixed before: not closing what was not opened in no-iommu mode (b25e271b3779, 982ddd59ed97).
 `,
   },
-  watch: (context) => new CounterRange(context),
+  watch: (context) => [new CounterRange(context)],
 };
 
 /** What one object's plain count came to, as far as its changes are recorded. */
@@ -66,9 +67,13 @@ class CounterRange implements RuleWatch {
     balance.changes.push(operation);
   }
 
+  hears(entry: ClassEntry): boolean {
+    return entry.class === "vfio_device";
+  }
+
   /** A put that leaves a device nothing but its registration: its last file is closed. */
   operation(operation: Operation, object: KernelObject): void {
-    if (object.class.class !== "vfio_device" || operation.effect !== "put" || operation.read === null) return;
+    if (operation.effect !== "put" || operation.read === null) return;
     const left = operation.read.value + operation.delta;
     if (operation.read.guess || left > (object.class.counter?.initial ?? 0)) return;
     // The unregister drops the registration's own reference, whoever has the file open.

@@ -24,7 +24,7 @@ Fixed before: unregistering in kvm_exit(), so that the next load finds the slot 
 virtual machine the debugfs name of another (85cd39af14f4).
 `,
   },
-  watch: (context) => new DoubleRegistration(context),
+  watch: (context) => [new DoubleRegistration(context)],
 };
 
 class DoubleRegistration implements RuleWatch {

@@ -1,7 +1,16 @@
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
 import type { KernelObject } from "../lifecycle/objects.js";
-import { counterFinding, isCounted, isDestroyer, isGarbage, judgeAfterDestroy, storyOf } from "./counted.js";
+import {
+  counterFinding,
+  isCounted,
+  isCountedClass,
+  isDestroyer,
+  isGarbage,
+  judgeAfterDestroy,
+  storyOf,
+} from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
@@ -25,7 +34,7 @@ later (another object).
 Fixed before: taking the reference before the file descriptor is visible (cfa39381173d, CVE-2019-6974).
 `,
   },
-  watch: (context) => new ExtraPut(context),
+  watch: (context) => [new ExtraPut(context)],
 };
 
 /** REFCOUNT_SATURATED is INT_MIN / 2; the counter stays near it whatever is done (include/linux/refcount.h). */
@@ -43,6 +52,10 @@ class ExtraPut implements RuleWatch {
 
   constructor(context: RuleContext) {
     this.#context = context;
+  }
+
+  hears(entry: ClassEntry): boolean {
+    return isCountedClass(entry);
   }
 
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {

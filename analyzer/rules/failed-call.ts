@@ -4,7 +4,7 @@ import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Call, Operation } from "../decode/operation.js";
 import { type Reason, showsEffect } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
-import { counterFinding, isCounted } from "./counted.js";
+import { counterFinding, isCountedClass } from "./counted.js";
 import { describeResult } from "./describe.js";
 import type { Finding } from "./finding.js";
 import { marks } from "./make.js";
@@ -37,14 +37,22 @@ export class FailedCallLeak implements RuleWatch {
     this.#context = context;
   }
 
+  hears(entry: ClassEntry): boolean {
+    return isCountedClass(entry);
+  }
+
   operation(operation: Operation, object: KernelObject): void {
     const { effect, outcome } = operation;
     if (this.#kept.length > 0) this.#follow(operation, object);
-    if ((effect !== "get" && effect !== "put") || outcome === "refused" || !isCounted(object)) return;
+    if ((effect !== "get" && effect !== "put") || outcome === "refused") return;
     for (const call of this.#context.decoder.calls.of(operation.event)) {
       if (call === operation.call) continue;
-      const taken = this.#taken.get(call) ?? [];
-      this.#taken.set(call, taken);
+      let taken = this.#taken.get(call);
+      if (!taken) {
+        if (effect === "put") continue;
+        taken = [];
+        this.#taken.set(call, taken);
+      }
       if (effect === "get" && outcome === "done") taken.push({ get: operation, object });
       const given = effect === "put" ? taken.findLastIndex((one) => one.object === object) : -1;
       if (given >= 0) taken.splice(given, 1);

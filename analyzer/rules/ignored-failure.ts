@@ -1,3 +1,4 @@
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Call, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import type { Owner } from "../lifecycle/owners.js";
@@ -28,7 +29,7 @@ legal.
 Fixed before: putting an eventfd only when it was found (7353633814f6, CVE-2022-49774).
 `,
   },
-  watch: (context) => new IgnoredFailure(context),
+  watch: (context) => [new IgnoredFailure(context)],
 };
 
 interface Failure {
@@ -74,8 +75,11 @@ class IgnoredFailure implements RuleWatch {
     }
   }
 
+  hears(entry: ClassEntry): boolean {
+    return entry.class === "module";
+  }
+
   operation(operation: Operation, object: KernelObject): void {
-    if (this.#failures.length === 0 || object.class.class !== "module") return;
     for (const failure of this.#failures) {
       const loading = failure.loading;
       if (failure.by !== null || loading?.name !== object.key) continue;

@@ -24,7 +24,7 @@ Not accused: a request that was refused; a step that the driver failed; the stat
 Fixed before: ending the search for the next state where the arc is blocked (a26b499b757c, CVE-2026-64474).
 `,
   },
-  watch: (context) => new IllegalTransition(context),
+  watch: (context) => [new IllegalTransition(context)],
 };
 
 /** A lookup is a loop over a small table: it takes microseconds. */

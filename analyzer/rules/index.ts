@@ -39,7 +39,7 @@ export function ruleById(id: string): Rule | undefined {
 }
 
 export function watchAll(context: RuleContext): RuleWatch[] {
-  return RULES.map((rule) => rule.watch(context));
+  return RULES.flatMap((rule) => rule.watch(context));
 }
 
 /** The findings of all rules, causes first, each consequence tied to its root. */

@@ -7,7 +7,7 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
 import { FailedCallLeak } from "./failed-call.js";
 import type { Finding } from "./finding.js";
-import { type Rule, type RuleContext, type RuleWatch, together } from "./rule.js";
+import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, judgeAbsence, judgementOf } from "./verdict.js";
 
 export const leak: Rule = {
@@ -33,11 +33,13 @@ Not accused: an object that is alive when the trace ends. It is listed under obj
 Fixed before: dropping the reference on the error path that took it (9ed1fdee9ee3 for kvmgt).
 `,
   },
-  watch: (context) => together(new Leak(context), new FailedCallLeak(context)),
+  watch: (context) => [new Leak(context), new FailedCallLeak(context)],
 };
 
 /** Release may be deferred (fput, RCU, work queues): only after this time does silence mean anything. */
 const SETTLE_NS = 100_000_000n;
+/** Lives of one class that are judged once the trace is over; where so many lost their destruction, none is news. */
+const MAX_REPLACED = 1024;
 /** More references than a virtual machine of any size has. */
 const LIKELY_REFS = 10_000;
 
@@ -56,7 +58,7 @@ const RELEASE_UNPLANNED: Reason = {
 class Leak implements RuleWatch {
   readonly #context: RuleContext;
   /** Lives that ended at zero without a destruction, or may have; judged when the trace is over. */
-  readonly #replaced: KernelObject[] = [];
+  readonly #replaced = new Map<ClassEntry, KernelObject[]>();
   readonly #unloaded: { object: KernelObject; by: Operation }[] = [];
   /** What values that only their place suggests to be a counter's were like, per class. */
   readonly #guesses = new Map<string, { fitting: number; failed: boolean }>();
@@ -71,7 +73,10 @@ class Leak implements RuleWatch {
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
-    if (before?.state === "replaced") this.#replaced.push(before);
+    if (before?.state !== "replaced" || before.ledger?.reachedUnused == null || !isExact(before)) return;
+    const replaced = this.#replaced.get(before.class) ?? [];
+    this.#replaced.set(before.class, replaced);
+    if (replaced.length < MAX_REPLACED) replaced.push(before);
   }
 
   operation(operation: Operation, object: KernelObject): void {
@@ -93,7 +98,7 @@ class Leak implements RuleWatch {
       findings.push(finding);
     };
     for (const { object, by } of this.#unloaded) tell(object, this.#afterUnload(object, by));
-    for (const object of [...this.#replaced, ...this.#context.world.objects.all()]) {
+    for (const object of [...[...this.#replaced.values()].flat(), ...this.#context.world.objects.all()]) {
       if (object.state === "destroyed") continue;
       if (object.state === "alive" && object.class.parent !== undefined) tell(object, this.#afterParents(object));
       if (!isCounted(object)) continue;

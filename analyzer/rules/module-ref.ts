@@ -1,3 +1,4 @@
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
@@ -26,7 +27,7 @@ Not accused: a count printed by kernels before 3.19, which is one CPU's share; r
 Fixed before: dropping the driver's reference when its device is unbound (RFC v2 4/9 of 2020).
 `,
   },
-  watch: (context) => new ModuleRef(context),
+  watch: (context) => [new ModuleRef(context)],
 };
 
 /** After this time without an event of its task a function is taken to be over. */
@@ -59,8 +60,11 @@ class ModuleRef implements RuleWatch {
     }
   }
 
+  hears(entry: ClassEntry): boolean {
+    return entry.class === "module";
+  }
+
   operation(operation: Operation, object: KernelObject, step: LedgerStep | null): void {
-    if (object.class.class !== "module") return;
     if (operation.effect === "destroy") this.#held = this.#held.filter(({ module }) => module !== object);
     else if (operation.effect === "put") this.#put(operation, object, step);
     else if (operation.effect === "get" && this.#pairs.has(operation.callSite ?? "")) {

@@ -28,7 +28,7 @@ Not accused: a teardown whose other side was not recorded; the same steps in ano
 Fixed before: unregistering the producer before its interrupt is freed (d567fb881916).
 `,
   },
-  watch: (context) => new Order(context),
+  watch: (context) => [new Order(context)],
 };
 
 type Row = OrderEntry & { class: ClassEntry };
@@ -100,6 +100,10 @@ class Order implements RuleWatch {
   unregistered(entry: Registration): void {
     const by = entry.unregistered;
     if (by) this.#show(by.event, by, ({ while: going }) => going === entry);
+  }
+
+  hears(entry: ClassEntry): boolean {
+    return this.#lastPuts.has(entry.class);
   }
 
   operation(operation: Operation, object: KernelObject): void {

@@ -4,7 +4,7 @@ import type { AuditEvent } from "../decode/operation.js";
 import type { Gap, SymbolTable } from "../import/trace-event.js";
 import type { Nameless } from "../lifecycle/nameless.js";
 import type { Recorded } from "../lifecycle/recorded.js";
-import { OBSERVED, type Observer, type World } from "../lifecycle/world.js";
+import type { Observer, World } from "../lifecycle/world.js";
 import type { Finding, RuleId } from "./finding.js";
 
 export interface RuleMeta {
@@ -46,18 +46,6 @@ export interface RuleWatch extends Observer {
 
 export interface Rule {
   meta: RuleMeta;
-  watch(context: RuleContext): RuleWatch;
-}
-
-/** Watches as one: each hears what it listens to. */
-export function together(...watches: readonly RuleWatch[]): RuleWatch {
-  const all: Record<string, (...told: never[]) => void> = {};
-  for (const name of OBSERVED) {
-    const listening = watches.filter((watch) => watch[name] !== undefined);
-    if (listening.length === 0) continue;
-    all[name] = (...told) => {
-      for (const watch of listening) (watch[name] as (...told: never[]) => void).apply(watch, told);
-    };
-  }
-  return { ...all, findings: () => watches.flatMap((watch) => watch.findings()) };
+  /** What listens for it; several where it is told in ways that have little in common. */
+  watch(context: RuleContext): RuleWatch[];
 }

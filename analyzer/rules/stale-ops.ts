@@ -28,7 +28,7 @@ used it in between; a table that refuses a duplicate and later takes the key aga
 Fixed before: kvm_exit() now unregisters the VFIO device ops (571ee1b68598).
 `,
   },
-  watch: (context) => new StaleOps(context),
+  watch: (context) => [new StaleOps(context)],
 };
 
 interface Case {

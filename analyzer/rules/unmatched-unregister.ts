@@ -29,7 +29,7 @@ whose unregister of an empty slot is legal.
 Fixed before: finding a consumer by its address instead of its token (4f3dbdf47e15).
 `,
   },
-  watch: (context) => new UnmatchedUnregister(context),
+  watch: (context) => [new UnmatchedUnregister(context)],
 };
 
 /** An unregister of what was refused, while another entry has what the two exclude each other by. */

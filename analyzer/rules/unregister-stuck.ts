@@ -30,7 +30,7 @@ Not accused: a wait that ends; a task that was seen elsewhere afterwards, so tha
 Fixed before: letting go of the iommu_group while the group's file is open (3dd59a7dcb97).
 `,
   },
-  watch: (context) => new UnregisterStuck(context),
+  watch: (context) => [new UnregisterStuck(context)],
 };
 
 /** A file, or what took a reference for one. */
@@ -51,8 +51,6 @@ class UnregisterStuck implements RuleWatch {
   readonly #others: Holder[] = [];
   /** The waiter's own put, which ends the reference that the registration is. */
   readonly #ownPut = new Set<Call>();
-  readonly #waitedFor = new Map<ClassEntry, boolean>();
-
   /** Some events about files name their object: those that do not tell the same once more. */
   #named = false;
 
@@ -60,9 +58,13 @@ class UnregisterStuck implements RuleWatch {
     this.#context = context;
   }
 
+  /** Whether an unregister of the class waits for its references. */
+  hears(entry: ClassEntry): boolean {
+    return Object.values(entry.functions).some((spec) => spec.blocks);
+  }
+
   operation(operation: Operation, object: KernelObject): void {
     if (operation.outcome === "refused" || operation.delta === 0) return;
-    if (!this.#isWaitedFor(object.class)) return;
     const holders = listOf(this.#references, object.key);
     if (operation.delta > 0) {
       holders.push({ event: operation.event, file: `${object.class.title} file`, closed: null });
@@ -71,16 +73,6 @@ class UnregisterStuck implements RuleWatch {
     const waiting = blockingCall(this.#context.decoder.calls.of(operation.event));
     if (waiting) this.#ownPut.add(waiting);
     else remove(holders, operation.event, true);
-  }
-
-  /** Whether an unregister of the class waits for its references. */
-  #isWaitedFor(entry: ClassEntry): boolean {
-    let known = this.#waitedFor.get(entry);
-    if (known === undefined) {
-      known = Object.values(entry.functions).some((spec) => spec.blocks);
-      this.#waitedFor.set(entry, known);
-    }
-    return known;
   }
 
   aside(operation: Operation): void {

@@ -1,7 +1,16 @@
+import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
 import type { KernelObject } from "../lifecycle/objects.js";
-import { counterFinding, isCounted, isDestroyer, isGarbage, judgeAfterDestroy, storyOf } from "./counted.js";
+import {
+  counterFinding,
+  isCounted,
+  isCountedClass,
+  isDestroyer,
+  isGarbage,
+  judgeAfterDestroy,
+  storyOf,
+} from "./counted.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
@@ -24,7 +33,7 @@ address that comes back; the destruction's own phases.
 Fixed before: giving every file that uses a VM a reference of its own (eed3013faa40).
 `,
   },
-  watch: (context) => new UseAfterRelease(context),
+  watch: (context) => [new UseAfterRelease(context)],
 };
 
 /** A put of a destroyed object is one put too many: another rule's. */
@@ -43,8 +52,11 @@ class UseAfterRelease implements RuleWatch {
     this.#context = context;
   }
 
+  hears(entry: ClassEntry): boolean {
+    return isCountedClass(entry);
+  }
+
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
-    if (!isCounted(object)) return;
     this.#checkGet(operation, object);
     if (!afterDestroy || operation.outcome !== "done" || !USES.includes(operation.effect)) return;
     // Values judge themselves, and the destroyer may well touch what it is about to free.

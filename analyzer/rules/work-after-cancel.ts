@@ -28,7 +28,7 @@ it.
 Fixed before: disabling the interrupt before the work is cancelled (ba4cef31d5a3).
 `,
   },
-  watch: (context) => new WorkAfterCancel(context),
+  watch: (context) => [new WorkAfterCancel(context)],
 };
 
 /** A teardown cancels and frees in one go; what lies further apart belongs to different stories. */

@@ -161,8 +161,11 @@ export class StoreRecorder implements Recorder {
     this.#object(object);
   }
 
+  hears(): boolean {
+    return this.#keepsEvents;
+  }
+
   operation(operation: Operation, object: KernelObject): void {
-    if (!this.#keepsEvents) return;
     this.#waiting.push({ operation, object: object.id });
     if (this.#waiting.length >= 2 * LEDGER_DELAY) this.#writeLedger(LEDGER_DELAY);
   }

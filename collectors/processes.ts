@@ -24,6 +24,11 @@ export function openFiles(matches: (file: string) => boolean, proc = "/proc"): O
   return found;
 }
 
+/** Threads of a process; none when it is gone. */
+export function threadsOf(pid: number, proc = "/proc"): number[] {
+  return (ignoringAbsence(() => readdirSync(`${proc}/${pid}/task`)) ?? []).map(Number);
+}
+
 /** The command line of a process, as one text; empty when it is gone. */
 export function commandLine(pid: number, proc = "/proc"): string {
   const text = ignoringAbsence(() => readFileSync(`${proc}/${pid}/cmdline`, "utf8")) ?? "";

@@ -10,7 +10,8 @@ import { ReaperProcess } from "./ftrace/reaper-process.js";
 import { type FtraceOptions, FtraceSession } from "./ftrace/session.js";
 import { findTracefs, type Tracefs } from "./ftrace/tracefs.js";
 import { Interrupts } from "./interrupts.js";
-import { type OpenFile, openFiles, seesAllProcesses } from "./processes.js";
+import { leftOutBy, type Narrowed, narrowPlan } from "./narrow.js";
+import { type OpenFile, openFiles, seesAllProcesses, threadsOf } from "./processes.js";
 import { type CommandRun, MARK, type Recording, type Settled } from "./recording.js";
 import { Refusal } from "./refusal.js";
 import { type Session, traceTime } from "./session.js";
@@ -25,12 +26,13 @@ const SETTLE_QUIET_MS = 1000;
 const SETTLE_MOST_MS = 15_000;
 const SETTLE_POLL_MS = 200;
 
-export interface RecordOptions extends Omit<FtraceOptions, "onChild"> {
+export interface RecordOptions extends Omit<FtraceOptions, "onChild" | "pid"> {
   backend: "ftrace" | "bpftrace";
   /** ktally's version, for the sidecar. */
   version: string;
   /** null: until the user stops it. */
   command: readonly string[] | null;
+  only: Narrowed;
   /** Arm hot probes, too. */
   hot: boolean;
   /** How the names of files begin that keep objects alive, as /proc/PID/fd shows them. */
@@ -48,7 +50,10 @@ export interface RecordOptions extends Omit<FtraceOptions, "onChild"> {
  * @returns what the sidecar says.
  * @throws Refusal when nothing was recorded.
  */
-export async function record(options: RecordOptions): Promise<Recording> {
+export async function record(given: RecordOptions): Promise<Recording> {
+  const { pid } = given.only;
+  if (pid !== null && threadsOf(pid).length === 0) throw new Refusal(`there is no process ${pid} to record`);
+  const options = { ...given, plan: narrowPlan(given.plan, given.only) };
   const tracefs = findTracefs();
   const reaper = await ReaperProcess.start(tracefs.root);
   const interrupts = new Interrupts(options.signal);
@@ -75,7 +80,9 @@ function makeSession(
   const probes = options.plan.probes.filter(({ rate }) => options.hot || rate !== "hot");
   const plan = { ...options.plan, probes };
   const { backend, output } = options;
-  if (backend === "ftrace") return new FtraceSession(tracefs, marker, { ...options, plan, onChild });
+  if (backend === "ftrace")
+    return new FtraceSession(tracefs, marker, { ...options, pid: options.only.pid, plan, onChild });
+  if (leftOutBy(options.only) !== null) throw new Refusal("bpftrace records all processes and machines, or none");
   if (output === null) throw new Refusal("bpftrace records into a file: --output names one");
   return new BpftraceSession({ plan, output, onChild });
 }
@@ -95,6 +102,7 @@ async function recordWith(session: Session, interrupts: Interrupts, options: Rec
     backend: session.backend,
     clock: "mono",
     plan: options.plan,
+    narrowed: leftOutBy(options.only),
     unarmed,
     bufferKb: session.bufferKb,
     startedNs: String(traceTime()),

@@ -14,6 +14,8 @@ export interface Recording {
   /** Trace clock: CLOCK_MONOTONIC, so that processes can tell times of it, too. */
   clock: "mono";
   plan: ProbePlan;
+  /** What was left out on purpose, in words; null or missing when nothing. */
+  narrowed?: string | null;
   /** Probes of the plan that did not stay armed all the time, and why. */
   unarmed: Unarmed[];
   /** Ring buffer per CPU in KiB, as the kernel gave it. */

@@ -46,6 +46,7 @@ const schema = z.looseObject({
       atNs: nanoseconds.nullable(),
     }),
   ),
+  narrowed: z.string().nullish(),
   startedNs: nanoseconds,
   endedNs: nanoseconds.nullable(),
   counts: z.record(z.string(), z.looseObject({ hits: count, missed: count })),

@@ -27,6 +27,8 @@ export interface RecordingOptions {
   backend: "ftrace" | "bpftrace";
   traceCmd: boolean;
   hot?: boolean;
+  pid?: number;
+  vm?: string;
   snapshot: boolean;
 }
 
@@ -64,6 +66,8 @@ export function addRecordingOptions(command: Command): Command {
     .option("--buffer <KiB>", "ring buffer per CPU (default: by the number of CPUs)", positive)
     .option("--limit <rate>", "hits per second above which the hottest probes are switched off", positive, 20_000)
     .option("--hot", "arm hot probes, too")
+    .option("--pid <number>", "record only this process and the children that it starts", positive)
+    .option("--vm <address>", "of virtual machines record only this one, as ktally snapshot prints it", address)
     .addOption(
       new Option("--backend <name>", "what records; bpftrace sees less and says what")
         .choices(["ftrace", "bpftrace"])
@@ -78,6 +82,11 @@ function positive(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value <= 0) throw new InvalidArgumentError("It must be a positive number.");
   return value;
+}
+
+function address(text: string): string {
+  if (!/^0x[0-9a-f]{1,16}$/.test(text)) throw new InvalidArgumentError("It must be an address 0x….");
+  return text;
 }
 
 async function clean(): Promise<number> {
@@ -152,6 +161,7 @@ async function recordOptions(
     mayUseTraceCmd: options.traceCmd,
     stream: null,
     hot: options.hot ?? false,
+    only: { pid: options.pid ?? null, vm: options.vm ?? null },
     snapshot: options.snapshot
       ? () => takeSnapshot({ version: version(), blocking: blockingFunctions(catalog) })
       : null,

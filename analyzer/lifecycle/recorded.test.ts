@@ -64,6 +64,7 @@ describe("what a command left behind when its processes and files were gone", ()
     ],
     ["other processes cannot be seen", run, { allProcessesSeen: false }],
     ["the recorder was killed", run, { endedNs: null }],
+    ["only one process was recorded", run, { narrowed: "only process 100 and its children were recorded" }],
   ])("is only suspected where %s", async (_, text, more) => {
     const { findings } = await audit(text, kvmRecording(more));
     expect(findings).toEqual([expect.stringMatching(/^leak suspected/)]);

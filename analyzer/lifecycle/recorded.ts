@@ -141,6 +141,9 @@ export class Recorded {
       const text = "the recorder was killed: what its probes missed is not known";
       reasons.push({ code: "damaged", text, probe: null });
     }
+    if (this.#recording.narrowed != null) {
+      reasons.push({ code: "not-probed", text: this.#recording.narrowed, probe: null });
+    }
     if (this.#recording.backend === "bpftrace") {
       const text = "bpftrace does not count the hits that it missed";
       reasons.push({ code: "not-probed", text, probe: null });
@@ -179,8 +182,8 @@ export class Recorded {
   }
 
   #covers(from: bigint, to: bigint): boolean {
-    const { startedNs, endedNs } = this.#recording;
-    return endedNs !== null && from >= BigInt(startedNs) && to <= BigInt(endedNs);
+    const { startedNs, endedNs, narrowed } = this.#recording;
+    return (narrowed ?? null) === null && endedNs !== null && from >= BigInt(startedNs) && to <= BigInt(endedNs);
   }
 
   #seesFunction(name: string, spec: FunctionEntry, planned: PlannedClass, from: bigint, to: bigint): boolean {

@@ -3,6 +3,7 @@ import { openSync, writeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { loadedBuild } from "../modules.js";
 import type { ProbePlan } from "../plan.js";
+import { threadsOf } from "../processes.js";
 import type { Unarmed } from "../recording.js";
 import { type Session, type SessionEnd, traceTime } from "../session.js";
 import { armPlan } from "./arm.js";
@@ -36,6 +37,8 @@ export interface FtraceOptions {
   output: string | null;
   /** Ring buffer per CPU in KiB; null: chosen by the number of CPUs. */
   bufferKb: number | null;
+  /** Record only this process and its children; null: all. */
+  pid: number | null;
   /** Hits per second above which the hottest probes are switched off. */
   limit: number;
   /** Use trace-cmd where it is installed. */
@@ -54,6 +57,7 @@ export class FtraceSession implements Session {
   readonly #capture: Capture;
   readonly #marker: number;
   readonly #watch: Watch;
+  readonly #pid: number | null;
   #refused: Unarmed[] = [];
 
   /** `marker`: the claimed instance's trace_marker. */
@@ -62,6 +66,7 @@ export class FtraceSession implements Session {
     this.#tracefs = tracefs;
     this.#marker = marker;
     this.#plan = plan;
+    this.#pid = options.pid;
     tracefs.prepare({ bufferKb: options.bufferKb ?? chooseBuffer(), clock: CLOCK });
     this.bufferKb = tracefs.bufferKb();
     this.#capture = makeCapture(tracefs, this.bufferKb, options);
@@ -79,6 +84,7 @@ export class FtraceSession implements Session {
     this.#refused = refused;
     const isArmed = (event: string) => events.some((other) => other.event === event);
     await this.#capture.start([...events, ...PROCESS_EVENTS.filter(({ event }) => !isArmed(event))]);
+    if (this.#pid !== null) this.#tracefs.follow(threadsOf(this.#pid));
     this.#watch.look();
     return this.#refused;
   }

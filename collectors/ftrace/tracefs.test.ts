@@ -74,6 +74,7 @@ describe("arming and disarming", () => {
     expect(tracefs.define("r64:ktally/kvm_init_ret kvm:kvm_init ret=$retval:s32")).toBeNull();
     tracefs.setFilter("ktally", "kvm_init", "common_pid != 0");
     tracefs.enableGroup();
+    tracefs.follow([12, 13]);
     tracefs.enable("module", "module_load", true);
     tracefs.setRecording(true);
     expect(tracefs.ownEvents()).toEqual(["kvm_init", "kvm_init_ret"]);
@@ -89,6 +90,8 @@ describe("arming and disarming", () => {
       "append kprobe_events r64:ktally/kvm_init_ret kvm:kvm_init ret=$retval:s32",
       "write instances/ktally/events/ktally/kvm_init/filter common_pid != 0",
       "write instances/ktally/events/ktally/enable 1",
+      "write instances/ktally/options/event-fork 1",
+      "write instances/ktally/set_event_pid 12 13",
       "write instances/ktally/events/module/module_load/enable 1",
       "write instances/ktally/tracing_on 1",
       "write instances/ktally/tracing_on 0",

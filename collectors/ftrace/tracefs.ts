@@ -206,6 +206,12 @@ export class Tracefs {
     this.files.write(`${this.instance}/events/${system}/${event}/filter`, filter);
   }
 
+  /** From now on only events of these threads and of the children that they start are recorded. */
+  follow(threads: readonly number[]): void {
+    this.files.write(`${this.instance}/options/event-fork`, "1");
+    this.files.write(`${this.instance}/set_event_pid`, threads.join(" "));
+  }
+
   enable(system: string, event: string, on: boolean): void {
     this.files.write(`${this.instance}/events/${system}/${event}/enable`, on ? "1" : "0");
   }

@@ -16,6 +16,8 @@ const INSTANCE_FILES: Record<string, string> = {
   buffer_size_kb: "7 (expanded: 1408)\n",
   trace_clock: "[local] global\n",
   "options/stacktrace": "0\n",
+  "options/event-fork": "0\n",
+  set_event_pid: "",
   "events/enable": "0\n",
   "events/ktally/enable": "0\n",
   "per_cpu/cpu0/stats": "entries: 0\noverrun: 0\ncommit overrun: 0\nbytes: 0\ndropped events: 0\nread events: 0\n",

@@ -5,34 +5,30 @@ import { basename, join } from "node:path";
 import BetterSqlite from "better-sqlite3";
 import { Command } from "commander";
 import type { TraceReader } from "../import/trace-event.js";
+import { classesOf } from "./analyze.js";
+import { addRecordingOptions, type RecordingOptions, recordingArguments } from "./record.js";
 import { WrongUse } from "./wrong-use.js";
 
-interface Options {
+interface Options extends RecordingOptions {
   replay?: string;
   speed: string;
   db?: string;
-  catalog?: string[];
 }
 
 export function liveCommand(state: { exit: number }): Command {
-  return new Command("live")
+  const command = new Command("live")
     .description("watch this host's KVM and VFIO objects on the terminal while they are recorded")
     .argument("[command...]", "command to run while recording; put it after --")
     .option("--replay <file>", "watch a recording as if it were made now, instead")
     .option("--speed <times>", "how fast to replay", "1")
-    .option("--db <file>", "keep the audit in this database")
-    .option(
-      "--catalog <file>",
-      "a further catalog entry of your own; may be repeated",
-      (value, before: string[] = []) => [...before, value],
-    )
-    .passThroughOptions()
-    .action(async (command: string[], options: Options) => {
-      if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) {
-        throw new WrongUse("live needs a terminal; ktally record keeps a recording, ktally analyze judges it");
-      }
-      state.exit = await runLive(command, options);
-    });
+    .option("--db <file>", "keep the audit in this database");
+  return addRecordingOptions(command).action(async (argv: string[], options: Options) => {
+    if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) {
+      throw new WrongUse("live needs a terminal; ktally record keeps a recording, ktally analyze judges it");
+    }
+    if (options.backend === "bpftrace") throw new WrongUse("live records with ftrace: bpftrace gives no stream");
+    state.exit = await runLive(argv, options);
+  });
 }
 
 async function runLive(command: readonly string[], options: Options): Promise<number> {
@@ -47,10 +43,17 @@ async function runLive(command: readonly string[], options: Options): Promise<nu
   const db = options.db ?? join(folder ?? "", "live.db");
   const enough = new AbortController();
   const source =
-    options.replay === undefined ? recorder(command, enough.signal) : replay(options.replay, speed, enough.signal);
+    options.replay === undefined
+      ? recorder(command, options, enough.signal)
+      : replay(options.replay, speed, enough.signal);
   let words = source.words;
   try {
-    const audit = watchAudit(source.open, { catalog, classes: null, db, signal: enough.signal })
+    const audit = watchAudit(source.open, {
+      catalog,
+      classes: classesOf(options.class, catalog),
+      db,
+      signal: enough.signal,
+    })
       .then(() => {
         words = `ended${source.problem()} · ${source.words}`;
       })
@@ -102,14 +105,16 @@ function replay(file: string, speed: number, signal: AbortSignal): Source {
 }
 
 /** `ktally record --stream` as a process of its own: it undoes in the kernel what it did, also when we are killed. */
-function recorder(command: readonly string[], signal: AbortSignal): Source {
+function recorder(command: readonly string[], options: RecordingOptions, signal: AbortSignal): Source {
   let said = "";
   return {
     words: "recording",
     open: async () => {
       const { openTrace } = await import("../import/registry.js");
-      const args = [process.argv[1] ?? "", "record", "--stream", ...(command.length > 0 ? ["--", ...command] : [])];
-      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+      const wanted = [...recordingArguments(options), ...(command.length > 0 ? ["--", ...command] : [])];
+      const child = spawn(process.execPath, [process.argv[1] ?? "", "record", "--stream", ...wanted], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
       child.stderr.setEncoding("utf8").on("data", (text: string) => {
         said = text.trim().split("\n").at(-1) ?? "";
       });

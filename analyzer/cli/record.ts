@@ -78,6 +78,19 @@ export function addRecordingOptions(command: Command): Command {
     .passThroughOptions();
 }
 
+/** The options as `ktally record` takes them, for one that runs on its own. */
+export function recordingArguments(options: RecordingOptions): string[] {
+  const { class: classes = [], catalog = [], plan, modules, buffer, limit, hot, pid, vm, snapshot } = options;
+  const single = { plan, modules, buffer, limit, pid, vm };
+  return [
+    ...classes.flatMap((name) => ["--class", name]),
+    ...catalog.flatMap((file) => ["--catalog", file]),
+    ...Object.entries(single).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, `${value}`])),
+    ...(hot === true ? ["--hot"] : []),
+    ...(snapshot ? [] : ["--no-snapshot"]),
+  ];
+}
+
 function positive(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value <= 0) throw new InvalidArgumentError("It must be a positive number.");

@@ -36,7 +36,7 @@ async function runLive(command: readonly string[], options: Options): Promise<nu
   if (!(speed > 0)) throw new WrongUse(`--speed ${options.speed}: must be a number above zero`);
   const { defaultCatalog } = await import("../../collectors/catalog/default.js");
   const { watchAudit } = await import("../live.js");
-  const { AuditBrowser } = await import("../store/audit-browser.js");
+  const { AuditBrowser } = await import("../store/browse/audit-browser.js");
   const { watch } = await import("../tui/tui.js");
   const catalog = defaultCatalog(options.catalog);
   const folder = options.db === undefined ? mkdtempSync(join(tmpdir(), "ktally-live-")) : null;

@@ -10,8 +10,9 @@ export function queryCommand(_state: { exit: number }): Command {
     .argument("<db>", "database made by analyze --db")
     .argument("<sql>", "for example: SELECT * FROM balance")
     .option("--json", "one JSON object per row; integers beyond 2^53 as text")
-    .action(async (path: string, sql: string, options: { json?: boolean }) => {
-      const database = openAuditDatabase(path);
+    .option("--unfinished", "also an audit that is still being written (live --db), or was interrupted")
+    .action(async (path: string, sql: string, options: { json?: boolean; unfinished?: boolean }) => {
+      const database = openAuditDatabase(path, options.unfinished);
       try {
         const rows = runQuery(database, sql);
         await writeResult(options.json === true ? jsonRows(rows) : textRows(rows), null);
@@ -22,7 +23,7 @@ export function queryCommand(_state: { exit: number }): Command {
 }
 
 function* textRows(rows: ReturnType<typeof runQuery>): Generator<string> {
-  yield `${rows.columns.join("\t")}\n`;
+  yield `${rows.columns.map(harmless).join("\t")}\n`;
   for (const row of rows.rows)
     yield `${row.map((value) => (value === null ? "" : harmless(String(value)))).join("\t")}\n`;
 }

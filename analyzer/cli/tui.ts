@@ -1,4 +1,6 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Command } from "commander";
 import { WrongUse } from "./wrong-use.js";
 
@@ -21,12 +23,14 @@ export function tuiCommand(state: { exit: number }): Command {
 
 /** Everything is loaded when it is needed: a database is on the screen before an importer would have been read. */
 async function runTui(files: readonly string[], catalog: string[] | undefined): Promise<number> {
-  const { AuditBrowser } = await import("../store/audit-browser.js");
-  const { browse } = await import("../tui/tui.js");
+  const [{ browse }, { AuditBrowser }, { isDatabase, openAuditDatabase }] = await Promise.all([
+    import("../tui/tui.js"),
+    import("../store/browse/audit-browser.js"),
+    import("../store/database.js"),
+  ]);
   const subject = files.map((file) => file.split("/").at(-1)).join(", ");
   const [first = ""] = files;
   if (files.length === 1 && isDatabase(first)) {
-    const { openAuditDatabase } = await import("../store/database.js");
     const database = openAuditDatabase(first);
     try {
       return await browse(new AuditBrowser(database), subject);
@@ -38,30 +42,20 @@ async function runTui(files: readonly string[], catalog: string[] | undefined): 
   const { defaultCatalog } = await import("../../collectors/catalog/default.js");
   const { Progress } = await import("./output.js");
   const progress = new Progress(true);
-  const analysis = await analyze(files, {
-    catalog: defaultCatalog(catalog),
-    keepEvents: true,
-    progress: (events) => progress.update(events),
-  }).finally(() => progress.clear());
+  // A file with a name, so that the user's own SQL can be run beside the screen.
+  const folder = mkdtempSync(join(tmpdir(), "ktally-tui-"));
   try {
-    return await browse(new AuditBrowser(analysis.database), subject);
-  } finally {
-    analysis.close();
-  }
-}
-
-/** Known by content, as traces are. */
-function isDatabase(path: string): boolean {
-  const head = Buffer.alloc(16);
-  try {
-    const fd = openSync(path, "r");
+    const analysis = await analyze(files, {
+      catalog: defaultCatalog(catalog),
+      db: join(folder, "audit.db"),
+      progress: (events) => progress.update(events),
+    }).finally(() => progress.clear());
     try {
-      readSync(fd, head, 0, 16, 0);
+      return await browse(new AuditBrowser(analysis.database), subject);
     } finally {
-      closeSync(fd);
+      analysis.close();
     }
-  } catch {
-    return false;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  return head.toString("latin1") === "SQLite format 3\0";
 }

@@ -38,27 +38,31 @@ export interface EvidenceView {
   stack: string[];
 }
 
-export interface FindingView {
+/** A finding without its story. */
+export interface FindingHead {
   id: number;
   rule: string;
   variant: string;
   level: string;
   verdict: string;
   class: string;
-  class_title: string;
   label: string;
   address: bigint | null;
   key: string | null;
   generation: number;
   consequence_of: number | null;
   fingerprint: string;
-  suppressed_by: string | null;
   title: string;
+  culprit: string;
+}
+
+export interface FindingView extends FindingHead {
+  class_title: string;
+  suppressed_by: string | null;
   explanation: string;
   expected: string;
   sure: string;
   fixed_by: string | null;
-  culprit: string;
   culprit_context: string | null;
   culprit_site: string | null;
   culprit_stack: string[];
@@ -168,26 +172,13 @@ export class AuditView {
        LEFT JOIN coverage c ON c.class = f.class LEFT JOIN events e ON e.id = f.culprit_event ${where} ORDER BY f.id`,
       ...values,
     ).map((row) => ({
-      id: number(row.id),
-      rule: text(row.rule),
-      variant: text(row.variant),
-      level: text(row.level),
-      verdict: text(row.verdict),
-      class: text(row.class),
+      ...findingHead(row),
       class_title: text(row.class_title),
-      label: text(row.label),
-      address: unsigned(row.address),
-      key: textOrNull(row.key),
-      generation: number(row.generation),
-      consequence_of: numberOrNull(row.consequence_of),
-      fingerprint: text(row.fingerprint),
       suppressed_by: textOrNull(row.suppressed_by),
-      title: text(row.title),
       explanation: text(row.explanation),
       expected: text(row.expected),
       sure: text(row.sure),
       fixed_by: textOrNull(row.fixed_by),
-      culprit: text(row.culprit),
       culprit_context: textOrNull(row.culprit_context),
       culprit_site: textOrNull(row.culprit_site),
       culprit_stack: this.stack(numberOrNull(row.culprit_stack_id)),
@@ -293,6 +284,26 @@ export class AuditView {
 
 function reasonView(row: Row): ReasonView {
   return { code: text(row.code), text: text(row.text), probe: textOrNull(row.probe) };
+}
+
+/** A row of the table findings. */
+export function findingHead(row: Row): FindingHead {
+  return {
+    id: number(row.id),
+    rule: text(row.rule),
+    variant: text(row.variant),
+    level: text(row.level),
+    verdict: text(row.verdict),
+    class: text(row.class),
+    label: text(row.label),
+    address: unsigned(row.address),
+    key: textOrNull(row.key),
+    generation: number(row.generation),
+    consequence_of: numberOrNull(row.consequence_of),
+    fingerprint: text(row.fingerprint),
+    title: text(row.title),
+    culprit: text(row.culprit),
+  };
 }
 
 /** A row of the table objects. */

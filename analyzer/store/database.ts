@@ -1,7 +1,9 @@
 /** Opens and creates audit databases. */
-import { existsSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import BetterSqlite, { type Database } from "better-sqlite3";
 import { APPLICATION_ID, INDEXES, SCHEMA, SCHEMA_VERSION, SETTLE_OUTCOMES, VIEWS } from "./schema.js";
+
+const SQLITE_MAGIC = "SQLite format 3\0";
 
 /** The database cannot be used: one sentence that says which, why and what to do. Exit 2. */
 export class UnusableDatabase extends Error {
@@ -35,11 +37,27 @@ export function useForWriting(database: Database, file: string): void {
   database.pragma(file === "" ? "synchronous = OFF" : "synchronous = NORMAL");
 }
 
+/** Whether a file is a database, by its content; a trace is told by its own, too. */
+export function isDatabase(path: string): boolean {
+  try {
+    const fd = openSync(path, "r");
+    try {
+      const head = Buffer.alloc(SQLITE_MAGIC.length);
+      return head.toString("latin1", 0, readSync(fd, head)) === SQLITE_MAGIC;
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // Reading it as a trace says what is wrong.
+    return false;
+  }
+}
+
 /**
  * Opens an audit for reading.
- * @throws UnusableDatabase when it is none, or was not finished.
+ * @throws UnusableDatabase when it is none, or was not finished (unless `isUnfinished` says that it may be so).
  */
-export function openAuditDatabase(path: string): Database {
+export function openAuditDatabase(path: string, isUnfinished = false): Database {
   if (!existsSync(path))
     throw new UnusableDatabase(`${path}: there is no such file; make it with analyze --db ${path}`);
   const database = guard(path, () => new BetterSqlite(path, { readonly: true }));
@@ -54,7 +72,7 @@ export function openAuditDatabase(path: string): Database {
       );
     }
     const state = database.prepare("SELECT value FROM meta WHERE key = 'state'").pluck().get();
-    if (state !== "complete") {
+    if (state !== "complete" && !isUnfinished) {
       throw new UnusableDatabase(`${path}: its import was interrupted; analyze the trace again with --db ${path}`);
     }
   });

@@ -14,7 +14,8 @@ export type Deed =
   | { kind: "suspend" }
   | { kind: "redraw" }
   | { kind: "copy"; text: string; what: string }
-  | { kind: "show"; text: string; with: "pager" | "editor" };
+  | { kind: "show"; text: string; with: "pager" | "editor" }
+  | { kind: "wait"; until: Promise<void> };
 
 interface Asking {
   label: string;
@@ -138,6 +139,7 @@ export class App {
         return null;
       case "copy":
       case "show":
+      case "wait":
         return wish;
       default:
         return null;

@@ -24,4 +24,6 @@ export type Wish =
   | { kind: "copy"; text: string; what: string }
   /** For another program: the pager or the editor. */
   | { kind: "show"; text: string; with: "pager" | "editor" }
+  /** To be drawn again then. */
+  | { kind: "wait"; until: Promise<void> }
   | { kind: "ask"; label: string; text: string; changed?: (text: string) => void; done: (text: string) => Wish | null };

@@ -1,5 +1,5 @@
 /** Every screen, as its user sees it. */
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fixture } from "../testing/program.js";
 import { Terminals } from "./testing/terminal.js";
 
@@ -127,8 +127,22 @@ describe.each(SIZES)("at $columns columns", (size) => {
     terminal.press(":", "C-u");
     terminal.type("DELETE FROM events\n");
     await terminal.shows("only statements that read are allowed");
+    // One without an end: the screen goes on meanwhile, and it goes with us.
+    for (const isStopped of [true, false]) {
+      terminal.press(":", "C-u");
+      terminal.type("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n\n");
+      await terminal.shows("running; esc stops it");
+      terminal.press("?");
+      await terminal.shows("Help: SQL");
+      terminal.press("Escape");
+      await terminal.shows("running; esc stops it");
+      if (!isStopped) continue;
+      terminal.press("Escape");
+      await terminal.shows("stopped", "then one SELECT");
+    }
     terminal.press("q");
     await terminal.shows("[ended 0]");
+    expect(terminal.processes("UNION ALL SELECT x + 1")).toEqual([]);
   });
 
   it("help says every key of the screen it was asked on", async () => {

@@ -1,5 +1,6 @@
 /** The terminal UI on an audit: its screens, put together. */
-import type { AuditBrowser, FindingHead } from "../store/audit-browser.js";
+import type { AuditBrowser } from "../store/browse/audit-browser.js";
+import type { ListedFinding } from "../store/browse/findings.js";
 import { App, type Tab } from "./app.js";
 import { BalanceScreen } from "./balance/balance-screen.js";
 import { CoverageScreen } from "./coverage/coverage-screen.js";
@@ -61,10 +62,10 @@ function tabs(audit: AuditBrowser): Tab[] {
 }
 
 /** What a finding is about: an object with its counter, or an entry of a table. */
-function showSubject(audit: AuditBrowser, head: FindingHead): Wish {
-  const object = audit.objectOf(head);
-  if (object) return { kind: "open", view: new ObjectScreen(audit, object, audit.eventOf(head.id)) };
-  const registration = audit.registrationOf(head);
+function showSubject(audit: AuditBrowser, head: ListedFinding): Wish {
+  const object = audit.objects.ofFinding(head);
+  if (object) return { kind: "open", view: new ObjectScreen(audit, object, audit.findings.eventOf(head.id)) };
+  const registration = audit.registrations.ofFinding(head);
   if (registration !== null) return { kind: "open", view: new RegistrationsScreen(audit, registration) };
   return { kind: "say", text: `no more is known of ${head.label} than what stands here` };
 }

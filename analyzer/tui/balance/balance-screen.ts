@@ -1,5 +1,5 @@
 /** Gets against puts by call site: of one object, of a class, of all. What does not come to nothing is on top. */
-import type { AuditBrowser } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
 import {
   framed,
   inColumns,

@@ -1,6 +1,8 @@
 /** What was seen of each class and what was not, where events are missing, and what to record next. */
-import type { AuditBrowser, CpuRow, LossRow } from "../../store/audit-browser.js";
+
 import type { CoverageView } from "../../store/audit-view.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
+import type { CpuRow, LossRow } from "../../store/browse/recording.js";
 import { drawLane } from "../drawing/lane.js";
 import {
   beside,
@@ -51,9 +53,9 @@ export class CoverageScreen implements View {
         (a, b) =>
           ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.effects - a.effects || (a.class < b.class ? -1 : 1),
       );
-    this.#cpus = this.#audit.cpus();
-    const { from, to } = this.#audit.span();
-    this.#losses = this.#audit.losses(from, to, MOST_LOSSES);
+    this.#cpus = this.#audit.recording.cpus();
+    const { from, to } = this.#audit.recording.span();
+    this.#losses = this.#audit.recording.losses(from, to, MOST_LOSSES);
   }
 
   draw(size: Size): Line[] {
@@ -144,7 +146,7 @@ export class CoverageScreen implements View {
   }
 
   #cpuLines({ columns, rows }: Size): Line[] {
-    const whole = this.#audit.span();
+    const whole = this.#audit.recording.span();
     const room = columns - 2 - 24;
     const axis = line(span(`${" ".repeat(9)}${axisLabels(whole.from, whole.to, room)}`, "faint"));
     const lanes = this.#cpus.slice(0, Math.max(0, rows - 3)).map(({ cpu, first_ns, last_ns }) => {

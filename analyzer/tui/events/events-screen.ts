@@ -1,6 +1,7 @@
 /** Recorded events of a task or of a probe, in order, with what they recorded. */
 import { seconds } from "../../report/text.js";
-import type { AuditBrowser, EventRow, EventsOf } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
+import type { EventRow, EventsOf } from "../../store/browse/events.js";
 import { beside, framed, inColumns, type Line, line, onGround, type Size, span } from "../drawing/picture.js";
 import { taskOf } from "../findings/story.js";
 import { type ListState, moveList, place, START, select } from "../list.js";
@@ -24,7 +25,7 @@ export class EventsScreen implements View {
     this.#audit = audit;
     this.#of = of;
     this.title = of.text;
-    this.#count = audit.eventCount(of);
+    this.#count = audit.events.count(of);
   }
 
   draw(size: Size): Line[] {
@@ -48,7 +49,7 @@ export class EventsScreen implements View {
     }
     if (command === "open") {
       const event = this.#event(this.#list.selected);
-      const object = event ? this.#audit.objectOfEvent(event.id) : null;
+      const object = event ? this.#audit.objects.ofEvent(event.id) : null;
       if (!event || !object) return { kind: "say", text: "this event is about no object that was followed" };
       return { kind: "open", view: new ObjectScreen(this.#audit, object, event.id) };
     }
@@ -57,7 +58,7 @@ export class EventsScreen implements View {
   }
 
   refresh(): void {
-    this.#count = this.#audit.eventCount(this.#of);
+    this.#count = this.#audit.events.count(this.#of);
     this.#page = { from: 0, rows: [] };
   }
 
@@ -76,7 +77,7 @@ export class EventsScreen implements View {
     const { from, rows } = this.#page;
     if (index < from || index >= from + rows.length) {
       const begin = Math.max(0, index - PAGE / 2);
-      this.#page = { from: begin, rows: this.#audit.events(this.#of, begin, PAGE) };
+      this.#page = { from: begin, rows: this.#audit.events.page(this.#of, begin, PAGE) };
     }
     return this.#page.rows[index - this.#page.from];
   }
@@ -106,7 +107,7 @@ export class EventsScreen implements View {
 
   #stackLines(): Line[] {
     const event = this.#event(this.#list.selected);
-    const frames = event ? this.#audit.stack(event.stack) : [];
+    const frames = event ? this.#audit.view.stack(event.stack) : [];
     if (frames.length === 0) return [line(span(" no stack was recorded", "faint"))];
     return frames.map((frame) => line(span(" ← ", "border"), frame));
   }

@@ -1,5 +1,6 @@
 /** Search: by address, pid, task name or function. */
-import type { AuditBrowser, Hit } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
+import type { Hit } from "../../store/browse/find.js";
 import { framed, inColumns, type Line, line, type Meaning, onGround, type Size, span } from "../drawing/picture.js";
 import { EventsScreen } from "../events/events-screen.js";
 import { type ListState, moveList, place, START, select } from "../list.js";
@@ -61,12 +62,12 @@ export class FindScreen implements View {
   }
 
   refresh(): void {
-    this.#hits = this.#audit.find(this.#text, MOST);
+    this.#hits = this.#audit.search.find(this.#text, MOST);
   }
 
   #search(text: string): void {
     this.#text = text;
-    this.#hits = this.#audit.find(text, MOST);
+    this.#hits = this.#audit.search.find(text, MOST);
     this.#list = START;
   }
 
@@ -74,7 +75,7 @@ export class FindScreen implements View {
     const hit = this.#hits[this.#list.selected];
     if (!hit) return null;
     if (hit.kind !== "object") return { kind: "open", view: new EventsScreen(this.#audit, hit) };
-    const object = this.#audit.object(hit.id);
+    const object = this.#audit.objects.get(hit.id);
     return object ? { kind: "open", view: new ObjectScreen(this.#audit, object) } : null;
   }
 

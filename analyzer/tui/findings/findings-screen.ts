@@ -1,7 +1,8 @@
 /** The findings, and beside the list the story of the one that is selected. */
 import { findingJson } from "../../report/json.js";
 import { findingText } from "../../report/text.js";
-import type { AuditBrowser, FindingHead } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
+import type { ListedFinding } from "../../store/browse/findings.js";
 import {
   beside,
   framed,
@@ -33,15 +34,15 @@ export class FindingsScreen implements View {
   readonly name = "findings";
   readonly title = "Findings";
   readonly #audit: AuditBrowser;
-  readonly #openObject: (head: FindingHead) => Wish;
+  readonly #openObject: (head: ListedFinding) => Wish;
   #state: FindingsState;
   #story: { id: number; story: Story } | null = null;
 
   /** `openObject` shows what a finding is about. */
-  constructor(audit: AuditBrowser, openObject: (head: FindingHead) => Wish) {
+  constructor(audit: AuditBrowser, openObject: (head: ListedFinding) => Wish) {
     this.#audit = audit;
     this.#openObject = openObject;
-    this.#state = startFindings(audit.findingHeads());
+    this.#state = startFindings(audit.findings.heads());
   }
 
   draw(size: Size): Line[] {
@@ -93,7 +94,7 @@ export class FindingsScreen implements View {
   }
 
   refresh(): void {
-    this.#state = withHeads(this.#state, this.#audit.findingHeads(), Number.MAX_SAFE_INTEGER);
+    this.#state = withHeads(this.#state, this.#audit.findings.heads(), Number.MAX_SAFE_INTEGER);
     this.#story = null;
   }
 
@@ -140,7 +141,7 @@ export class FindingsScreen implements View {
     return isWhole ? "No bug found." : "No bug found in what was seen; Coverage says what was not.";
   }
 
-  #storyOf(head: FindingHead): Story | null {
+  #storyOf(head: ListedFinding): Story | null {
     if (this.#story?.id !== head.id) {
       const { view } = this.#audit;
       const finding = view.finding(head.id);

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import type { FindingHead } from "../../store/audit-browser.js";
+import type { ListedFinding } from "../../store/browse/findings.js";
 import { type FindingsState, reduceFindings, rowsOf, startFindings, withFilter, withHeads } from "./findings-state.js";
 
-function head(id: number, more: Partial<FindingHead> = {}): FindingHead {
+function head(id: number, more: Partial<ListedFinding> = {}): ListedFinding {
   return {
     id,
     rule: "leak",

@@ -1,12 +1,12 @@
 /** The list of findings: what is in it, in which order, what is folded. Pure functions. */
-import type { FindingHead } from "../../store/audit-browser.js";
+import type { ListedFinding } from "../../store/browse/findings.js";
 import { type ListState, moveList, START, select } from "../list.js";
 
 export const SORTS = ["gravity", "rule", "class", "object", "culprit", "count", "time"] as const;
 export type Sort = (typeof SORTS)[number];
 
 export interface FindingsState {
-  heads: readonly FindingHead[];
+  heads: readonly ListedFinding[];
   sort: Sort;
   reversed: boolean;
   /** Words that a line must have. */
@@ -22,7 +22,7 @@ export interface FindingsState {
 
 /** A line of the list. */
 export interface FindingRow {
-  head: FindingHead;
+  head: ListedFinding;
   /** `cause`: stands for all findings of one bug; `same`: another object that it hit; `consequence`: what followed. */
   role: "cause" | "same" | "consequence";
   /** Findings that the line stands for. */
@@ -30,7 +30,7 @@ export interface FindingRow {
   hasMore: boolean;
 }
 
-export function startFindings(heads: readonly FindingHead[]): FindingsState {
+export function startFindings(heads: readonly ListedFinding[]): FindingsState {
   return {
     heads,
     sort: "gravity",
@@ -81,12 +81,12 @@ export function withFilter(state: FindingsState, filter: string, rows: number): 
 }
 
 /** New findings came in (live), or others went. */
-export function withHeads(state: FindingsState, heads: readonly FindingHead[], rows: number): FindingsState {
+export function withHeads(state: FindingsState, heads: readonly ListedFinding[], rows: number): FindingsState {
   const next = keepSelection(state, { ...state, heads }, rows);
   return { ...next, storyTop: state.storyTop };
 }
 
-const known = new WeakMap<readonly FindingHead[], { for: string; rows: FindingRow[] }>();
+const known = new WeakMap<readonly ListedFinding[], { for: string; rows: FindingRow[] }>();
 
 /** The lines as they are shown. */
 export function rowsOf(state: FindingsState): readonly FindingRow[] {
@@ -139,7 +139,7 @@ function groupedRows(state: FindingsState): FindingRow[] {
   ]);
 }
 
-function matches(head: FindingHead, filter: string): boolean {
+function matches(head: ListedFinding, filter: string): boolean {
   const address = head.address === null ? "" : `0x${head.address.toString(16)}`;
   const text =
     `${head.verdict} ${head.level} ${head.rule} ${head.variant} ${head.class} ${head.label} ${address} ${head.culprit} ${head.title}`.toLowerCase();
@@ -152,7 +152,7 @@ function matches(head: FindingHead, filter: string): boolean {
 const VERDICTS = ["proven", "derived", "suspected"];
 
 /** Proven and derived errors first, notes last. */
-function gravity({ level, verdict }: FindingHead): number {
+function gravity({ level, verdict }: ListedFinding): number {
   return (level === "error" ? 0 : 10) + VERDICTS.indexOf(verdict);
 }
 

@@ -1,6 +1,8 @@
 /** A recording as it goes on: what is alive and with how many references, how fast, what was lost, what was found. */
 import { seconds } from "../../report/text.js";
-import type { AuditBrowser, FindingHead, LiveObject } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
+import type { ListedFinding } from "../../store/browse/findings.js";
+import type { LiveObject } from "../../store/browse/objects.js";
 import { beside, framed, inColumns, type Line, line, onGround, type Size, span } from "../drawing/picture.js";
 import { gravityMeaning } from "../findings/story.js";
 import { place, select } from "../list.js";
@@ -33,7 +35,7 @@ export class LiveScreen implements View {
   #span = { from: 0n, to: 1n };
   #objects: LiveObject[] = [];
   #alive: { class: string; count: number; references: number }[] = [];
-  #findings: FindingHead[] = [];
+  #findings: ListedFinding[] = [];
   #losses = { places: 0, known: 0 };
   readonly #met = new Map<string, number>();
 
@@ -44,9 +46,9 @@ export class LiveScreen implements View {
   }
 
   refresh(): void {
-    this.#span = this.#audit.span();
-    this.#losses = this.#audit.lost();
-    this.#findings = this.#audit.findingHeads().filter(({ consequence_of: root }) => root === null);
+    this.#span = this.#audit.recording.span();
+    this.#losses = this.#audit.recording.lost();
+    this.#findings = this.#audit.findings.heads().filter(({ consequence_of: root }) => root === null);
     for (const head of this.#findings) {
       const key = findingKey(head);
       if (!this.#met.has(key)) this.#met.set(key, Date.now());
@@ -89,7 +91,7 @@ export class LiveScreen implements View {
   handle(command: string, size: Size): Wish | null {
     if (command === "open") {
       const object = this.#objects[this.#state.list.selected];
-      const head = object ? this.#audit.object(object.id) : null;
+      const head = object ? this.#audit.objects.get(object.id) : null;
       return head ? { kind: "open", view: new ObjectScreen(this.#audit, head) } : null;
     }
     const before = this.#state.at;
@@ -112,8 +114,8 @@ export class LiveScreen implements View {
   }
 
   #look(): void {
-    this.#objects = this.#audit.aliveAt(this.#moment, MOST_OBJECTS);
-    this.#alive = this.#audit.aliveCounts(this.#moment);
+    this.#objects = this.#audit.objects.aliveAt(this.#moment, MOST_OBJECTS);
+    this.#alive = this.#audit.objects.aliveCounts(this.#moment);
   }
 
   #clock(): Line {
@@ -125,7 +127,7 @@ export class LiveScreen implements View {
 
   #headLines(columns: number): Line[] {
     const parts = Math.max(10, Math.min(80, columns - 40));
-    const { counts, perSecond, total } = this.#audit.rates(this.#span, parts);
+    const { counts, perSecond, total } = this.#audit.recording.rates(this.#span, parts);
     const { places, known } = this.#losses;
     const lost =
       places === 0

@@ -1,6 +1,10 @@
 /** One object: its counter over time, every event on it, and the stack of the selected one. */
 import { seconds } from "../../report/text.js";
-import type { AuditBrowser, LossRow, NoteRow, ObjectHead, OperationRow } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
+import type { NoteRow } from "../../store/browse/findings.js";
+import type { ObjectHead } from "../../store/browse/objects.js";
+import type { OperationRow } from "../../store/browse/operations.js";
+import type { LossRow } from "../../store/browse/recording.js";
 import { BalanceScreen } from "../balance/balance-screen.js";
 import type { Window } from "../drawing/lane.js";
 import {
@@ -49,11 +53,11 @@ export class ObjectScreen implements View {
     this.#object = object;
     this.title = object.label;
     this.#life = lifeOf(audit, object);
-    this.#count = audit.operationCount(object.id);
-    this.#notes = audit.notesOn(object);
-    this.#losses = audit.losses(this.#life.from, this.#life.to, MOST_LOSSES);
+    this.#count = audit.operations.count(object.id);
+    this.#notes = audit.findings.notesOn(object);
+    this.#losses = audit.recording.losses(this.#life.from, this.#life.to, MOST_LOSSES);
     if (event !== null) {
-      const index = audit.operationIndex(object.id, event);
+      const index = audit.operations.index(object.id, event);
       this.#state = jumpTo(this.#state, index, this.#facts({ columns: 80, rows: 24 }));
     }
   }
@@ -109,12 +113,12 @@ export class ObjectScreen implements View {
   }
 
   refresh(): void {
-    this.#object = this.#audit.object(this.#object.id) ?? this.#object;
+    this.#object = this.#audit.objects.get(this.#object.id) ?? this.#object;
     const wasLast = this.#state.list.selected === this.#count - 1;
     this.#life = lifeOf(this.#audit, this.#object);
-    this.#count = this.#audit.operationCount(this.#object.id);
-    this.#notes = this.#audit.notesOn(this.#object);
-    this.#losses = this.#audit.losses(this.#life.from, this.#life.to, MOST_LOSSES);
+    this.#count = this.#audit.operations.count(this.#object.id);
+    this.#notes = this.#audit.findings.notesOn(this.#object);
+    this.#losses = this.#audit.recording.losses(this.#life.from, this.#life.to, MOST_LOSSES);
     this.#drawn = null;
     this.#page = { from: 0, rows: [] };
     // Who looks at the last event sees the next one come.
@@ -150,7 +154,7 @@ export class ObjectScreen implements View {
     const { from, rows } = this.#page;
     if (index < from || index >= from + rows.length) {
       const begin = Math.max(0, index - PAGE / 2);
-      this.#page = { from: begin, rows: this.#audit.operations(this.#object.id, begin, PAGE) };
+      this.#page = { from: begin, rows: this.#audit.operations.page(this.#object.id, begin, PAGE) };
     }
     return this.#page.rows[index - this.#page.from];
   }
@@ -161,7 +165,7 @@ export class ObjectScreen implements View {
 
   /** Places of events to jump to. */
   #places(jump: string): number[] {
-    const indexOf = (event: number) => this.#audit.operationIndex(this.#object.id, event);
+    const indexOf = (event: number) => this.#audit.operations.index(this.#object.id, event);
     if (jump === "culprit") {
       const culprits = this.#notes.filter(({ isCulprit }) => isCulprit);
       const events = (culprits.length > 0 ? culprits : this.#notes).map(({ event }) => event);
@@ -169,12 +173,12 @@ export class ObjectScreen implements View {
     }
     if (jump === "loss") {
       const ends = this.#losses.map(({ to_ns, from_ns }) => to_ns ?? from_ns ?? this.#life.from);
-      const places = ends.map((time) => this.#audit.operationIndexAt(this.#object.id, time));
+      const places = ends.map((time) => this.#audit.operations.indexAt(this.#object.id, time));
       return [...new Set(places)].map((index) => Math.min(index, this.#count - 1)).filter((index) => index >= 0);
     }
-    const places = this.#audit
+    const places = this.#audit.objects
       .heldSince(this.#object.id)
-      .map((time) => this.#audit.operationIndexAt(this.#object.id, time));
+      .map((time) => this.#audit.operations.indexAt(this.#object.id, time));
     return [...new Set(places)].filter((index) => index < this.#count);
   }
 
@@ -210,8 +214,13 @@ export class ObjectScreen implements View {
   #counterLines({ columns, rows }: Size): Line[] {
     const window = this.#state.window ?? this.#life;
     if (this.#drawn?.window.from !== window.from || this.#drawn.window.to !== window.to) {
-      const { steps, isThinned } = this.#audit.counterSteps(this.#object.id, window.from, window.to, MOST_STEPS);
-      const before = this.#audit.counterBefore(this.#object.id, window.from);
+      const { steps, isThinned } = this.#audit.operations.counterSteps(
+        this.#object.id,
+        window.from,
+        window.to,
+        MOST_STEPS,
+      );
+      const before = this.#audit.operations.counterBefore(this.#object.id, window.from);
       const all = [...before, ...steps];
       const first = all.find(({ refs }) => refs !== null)?.refs ?? null;
       const isNet = all.every(({ refs }) => refs === null);
@@ -338,7 +347,7 @@ export class ObjectScreen implements View {
   #stackLines(columns: number): Line[] {
     const selected = this.#selected();
     if (!selected) return [];
-    const frames = this.#audit.stack(selected.stack);
+    const frames = this.#audit.view.stack(selected.stack);
     const head = inColumns(
       line(` `, span(`${selected.function}`, "strong"), span(` ${selected.effect} by ${taskOf(selected)}`, "faint")),
       columns,
@@ -368,7 +377,7 @@ const PAGE = 256;
 const MOST_COPIED = 2000;
 
 function lifeOf(audit: AuditBrowser, object: ObjectHead): Window {
-  const seen = audit.operationSpan(object.id);
+  const seen = audit.operations.span(object.id);
   const { created_ns: created, destroyed_ns: destroyed } = object;
   const from = created !== null && seen ? earlier(created, seen.first) : (created ?? seen?.first ?? 0n);
   const to = destroyed !== null && seen ? later(destroyed, seen.last) : (destroyed ?? seen?.last ?? from);

@@ -1,6 +1,8 @@
 /** Modules and other owners as lanes, and every registration within its owner's life: one that sticks out is a bug. */
 import { seconds } from "../../report/text.js";
-import type { AuditBrowser, LifeRow, RegistrationRow } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
+import type { LifeRow } from "../../store/browse/objects.js";
+import type { RegistrationRow } from "../../store/browse/registrations.js";
 import { type Bar, drawLane, type Window } from "../drawing/lane.js";
 import { framed, inColumns, type Line, line, onGround, type Size, span } from "../drawing/picture.js";
 import { type ListState, moveList, place, START, select } from "../list.js";
@@ -30,15 +32,15 @@ export class RegistrationsScreen implements View {
     this.#audit = audit;
     this.refresh();
     if (registration !== null) {
-      const index = this.#owners + audit.registrationIndex(registration);
+      const index = this.#owners + audit.registrations.index(registration);
       this.#list = select(this.#list, index, this.#count, Math.min(10, this.#count));
     }
   }
 
   refresh(): void {
-    this.#owners = this.#audit.objectCounts().find((entry) => entry.class === "module")?.count ?? 0;
-    this.#entries = this.#audit.registrationCount();
-    this.#whole = this.#audit.span();
+    this.#owners = this.#audit.objects.counts().find((entry) => entry.class === "module")?.count ?? 0;
+    this.#entries = this.#audit.registrations.count();
+    this.#whole = this.#audit.recording.span();
     this.#pages.clear();
   }
 
@@ -85,9 +87,9 @@ export class RegistrationsScreen implements View {
         this.#window = panned(window, command === "pan-left" ? -1n : 1n, this.#whole);
         return null;
       case "next-orphan": {
-        const id = this.#audit.nextOrphan(this.#selectedEntry()?.id ?? 0);
+        const id = this.#audit.registrations.nextOrphan(this.#selectedEntry()?.id ?? 0);
         if (id === null) return { kind: "say", text: "no registration outlived its owner, as far as seen" };
-        this.#list = select(this.#list, this.#owners + this.#audit.registrationIndex(id), this.#count, rowsIn(size));
+        this.#list = select(this.#list, this.#owners + this.#audit.registrations.index(id), this.#count, rowsIn(size));
         return null;
       }
       default:
@@ -120,9 +122,11 @@ export class RegistrationsScreen implements View {
   }
 
   #read(from: number): Row[] {
-    const owners = from < this.#owners ? this.#audit.lives("module", from, PAGE, this.#owners) : [];
+    const owners = from < this.#owners ? this.#audit.objects.lives("module", from, PAGE, this.#owners) : [];
     const entries =
-      owners.length < PAGE ? this.#audit.registrations(Math.max(0, from - this.#owners), PAGE - owners.length) : [];
+      owners.length < PAGE
+        ? this.#audit.registrations.page(Math.max(0, from - this.#owners), PAGE - owners.length)
+        : [];
     return [
       ...owners.map((owner): Row => ({ kind: "owner", owner })),
       ...entries.map((entry): Row => ({ kind: "registration", entry })),

@@ -1,9 +1,10 @@
 /** Plain SQL on the store: one reading statement, its rows as a table. */
-import type { AuditBrowser, SqlResult } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
 import { framed, inColumns, type Line, line, onGround, plain, type Size, span } from "../drawing/picture.js";
 import { shown, widthOf } from "../drawing/width.js";
 import { type ListState, moveList, place, START, select } from "../list.js";
 import type { View, Wish } from "../screen-type.js";
+import { QueryProcess, type SqlResult } from "./query-process.js";
 
 const MOST_ROWS = 10_000;
 /** Longest cell that is shown whole. */
@@ -14,6 +15,7 @@ export class SqlScreen implements View {
   readonly title = "SQL";
   readonly #audit: AuditBrowser;
   #sql = "";
+  #running: QueryProcess | null = null;
   #result: SqlResult | null = null;
   #problem: string | null = null;
   #widths: number[] = [];
@@ -41,11 +43,12 @@ export class SqlScreen implements View {
           kind: "ask",
           label: "SQL",
           text: this.#sql,
-          done: (text) => {
-            this.#run(text);
-            return null;
-          },
+          done: (text) => this.#run(text),
         };
+      case "back":
+        if (this.#running === null) return null;
+        this.#stop();
+        return { kind: "say", text: "stopped" };
       case "pan-left":
         this.#left = Math.max(0, this.#left - 1);
         return null;
@@ -64,23 +67,44 @@ export class SqlScreen implements View {
     }
   }
 
-  #run(sql: string): void {
+  #run(sql: string): Wish | null {
+    this.#stop();
     this.#sql = sql;
     this.#list = START;
     this.#left = 0;
     this.#problem = null;
     this.#result = null;
-    if (sql.trim() === "") return;
-    try {
-      this.#result = this.#audit.sql(sql, MOST_ROWS);
-      this.#widths = widthsOf(this.#result);
-    } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
-    }
+    if (sql.trim() === "") return null;
+    const query = new QueryProcess(this.#audit.path, sql, MOST_ROWS);
+    this.#running = query;
+    // A later statement has taken the place of one that was stopped.
+    const end = (show: () => void) => {
+      if (this.#running !== query) return;
+      this.#running = null;
+      show();
+    };
+    const until = query.result.then(
+      (result) =>
+        end(() => {
+          this.#result = result;
+          this.#widths = widthsOf(result);
+        }),
+      (error: unknown) =>
+        end(() => {
+          this.#problem = error instanceof Error ? error.message : String(error);
+        }),
+    );
+    return { kind: "wait", until };
+  }
+
+  #stop(): void {
+    this.#running?.stop();
+    this.#running = null;
   }
 
   #lines(size: Size): Line[] {
     if (this.#problem !== null) return [[], line(span(` ${this.#problem}`, "error"))];
+    if (this.#running !== null) return [[], line(span(" running; "), span("esc", "key"), span(" stops it"))];
     if (this.#result === null) return hints(this.#audit);
     const { columns, rows } = this.#result;
     const { top, selected } = this.#list;

@@ -2,6 +2,7 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fixture } from "../../testing/program.js";
+import { themeFor } from "../drawing/theme.js";
 import { Terminals, type TestTerminal } from "../testing/terminal.js";
 
 const SEED0 = fixture("seed0-stale-device-ops-6.1.dat.xz");
@@ -44,6 +45,16 @@ describe("the terminal is given back", () => {
     await expectRestored(terminal);
   });
 
+  it("after an error that nobody caught, which is told then", async () => {
+    const terminal = terminals.shell(
+      `${terminals.programLine("analyzer/tui/testing/failing-session.js")}; echo "[ended $?]"; exec cat`,
+    );
+    await terminal.shows("fails soon");
+    terminal.press("x");
+    await terminal.shows("thrown by a timer", "[ended 3]");
+    await expectRestored(terminal);
+  });
+
   it("while it is suspended", async () => {
     const shell = terminals.shell("PS1='$ ' exec bash --norc --noprofile -i");
     await shell.shows("$");
@@ -83,6 +94,22 @@ describe("a terminal", () => {
     await plain.shows("stale-ops");
     expect(plain.colours()).not.toMatch(/\u001b\[[0-9;]*(3[0-7]|4[0-7]|38|48)[;m]/);
     plain.press("q");
+  });
+
+  it("has ktally's own colours where it says that its background is light or dark", async () => {
+    for (const [colour, background] of [
+      ["#ffffff", "light"],
+      ["#101010", "dark"],
+    ] as const) {
+      const { selected } = themeFor("256", background).grounds;
+      const terminal = terminals.start(["tui", SEED0], { background: colour });
+      await terminal.shows("stale-ops");
+      await terminal.until("has its colours", () => terminal.colours().includes(selected));
+      // The answer pressed no key.
+      expect(terminal.screen()).toContain("Story");
+      terminal.press("q");
+      await terminal.shows("[ended 0]");
+    }
   });
 
   it("is needed: without one there is a sentence and status 2", async () => {

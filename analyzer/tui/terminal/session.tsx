@@ -190,6 +190,7 @@ class Session {
     if (deed.kind === "quit") this.end(0);
     else if (deed.kind === "redraw") this.#screen.forget();
     else if (deed.kind === "suspend") this.#suspend();
+    else if (deed.kind === "wait") void deed.until.then(() => this.draw());
     else if (deed.kind === "show") void this.#showElsewhere(deed.text, deed.with);
     else {
       this.#screen.send(clipboardSequence(deed.text, process.env));

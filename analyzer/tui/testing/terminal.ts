@@ -3,7 +3,7 @@
  * is there, however loaded the machine.
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { buildProgram } from "../../testing/program.js";
@@ -17,6 +17,8 @@ export interface Started {
   columns?: number;
   rows?: number;
   env?: Record<string, string>;
+  /** Colour that the terminal says it has behind the text. */
+  background?: string;
 }
 
 /** The terminals of one test file. */
@@ -43,14 +45,28 @@ export class Terminals {
   }
 
   /** Starts a shell command in a terminal. */
-  shell(command: string, { columns = 80, rows = 24, env = {} }: Started = {}): TestTerminal {
+  shell(command: string, { columns = 80, rows = 24, env = {}, background }: Started = {}): TestTerminal {
     const name = `t${++this.#count}`;
     const settings = { TERM: "tmux-256color", LANG: "C.UTF-8", ...env };
     const sets = Object.entries(settings).map(([key, value]) => `${key}=${quoted(value)}`);
     // What the machine of the test says of its own terminal must not change what is seen.
     const unset = ["NO_COLOR", "COLORTERM", "COLORFGBG", "PAGER", "EDITOR", "VISUAL", "STY"].map((key) => `-u ${key}`);
     const line = `exec env ${unset.join(" ")} ${sets.join(" ")} sh -c ${quoted(command)}`;
-    this.#tmux("new-session", "-d", "-s", name, "-x", String(columns), "-y", String(rows), line);
+    const ground = ["set-option", "-g", "window-style", background === undefined ? "default" : `bg=${background}`, ";"];
+    this.#tmux(
+      "start-server",
+      ";",
+      ...ground,
+      "new-session",
+      "-d",
+      "-s",
+      name,
+      "-x",
+      String(columns),
+      "-y",
+      String(rows),
+      line,
+    );
     // Programs in it may fill its clipboard.
     this.#tmux("set-option", "-s", "set-clipboard", "on");
     return new TestTerminal(name, (...words) => this.#tmux(...words));
@@ -59,6 +75,11 @@ export class Terminals {
   /** The command as a shell reads it. */
   commandLine(...args: string[]): string {
     return [process.execPath, this.#program.main, ...args].map(quoted).join(" ");
+  }
+
+  /** Another program of the build as a shell reads it. */
+  programLine(path: string): string {
+    return [process.execPath, join(dirname(this.#program.main), "..", "..", path)].map(quoted).join(" ");
   }
 
   close(): void {
@@ -125,6 +146,14 @@ export class TestTerminal {
     return Number(readFileSync(`/proc/${shell}/task/${shell}/children`, "utf8").trim().split(" ").at(-1));
   }
 
+  /** Command lines of running processes that hold these words. */
+  processes(words: string): string[] {
+    return readdirSync("/proc")
+      .filter((entry) => /^\d+$/.test(entry))
+      .map(commandLine)
+      .filter((line) => line.includes(words));
+  }
+
   /** Text that was copied to the terminal's clipboard last; empty when none was. */
   clipboard(): string {
     return this.#tmux("list-buffers") === "" ? "" : this.#tmux("show-buffer");
@@ -145,6 +174,15 @@ export class TestTerminal {
       if (Date.now() > end) throw new Error(`the screen never ${what}:\n${screen}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
     }
+  }
+}
+
+/** Empty for a process that is gone. */
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return "";
   }
 }
 

@@ -1,5 +1,6 @@
 /** The objects of a class as lanes over time. */
-import type { AuditBrowser, ClassCount, LifeRow } from "../../store/audit-browser.js";
+import type { AuditBrowser } from "../../store/browse/audit-browser.js";
+import type { ClassCount, LifeRow } from "../../store/browse/objects.js";
 import { type Bar, drawLane, type Window } from "../drawing/lane.js";
 import { framed, inColumns, type Line, line, onGround, type Size, span } from "../drawing/picture.js";
 import { place, select } from "../list.js";
@@ -20,8 +21,8 @@ export class TimelineScreen implements View {
 
   constructor(audit: AuditBrowser) {
     this.#audit = audit;
-    this.#classes = audit.objectCounts();
-    this.#whole = audit.span();
+    this.#classes = audit.objects.counts();
+    this.#whole = audit.recording.span();
     this.#accused = accusedIn(audit);
     const busiest = this.#classes.findIndex((entry) => entry.class !== "module");
     this.#state = startTimeline(Math.max(0, busiest));
@@ -63,7 +64,7 @@ export class TimelineScreen implements View {
   handle(command: string, size: Size): Wish | null {
     const selected = this.#selected();
     if (command === "open") {
-      const object = selected ? this.#audit.object(selected.id) : null;
+      const object = selected ? this.#audit.objects.get(selected.id) : null;
       return object ? { kind: "open", view: new ObjectScreen(this.#audit, object) } : null;
     }
     this.#state = reduceTimeline(this.#state, command, this.#facts(size));
@@ -79,8 +80,8 @@ export class TimelineScreen implements View {
 
   refresh(): void {
     const name = this.#classes[this.#state.chosen]?.class;
-    this.#classes = this.#audit.objectCounts();
-    this.#whole = this.#audit.span();
+    this.#classes = this.#audit.objects.counts();
+    this.#whole = this.#audit.recording.span();
     this.#accused = accusedIn(this.#audit);
     this.#page = { chosen: -1, from: 0, rows: [] };
     const chosen = this.#classes.findIndex((entry) => entry.class === name);
@@ -106,7 +107,7 @@ export class TimelineScreen implements View {
     const { chosen, from, rows } = this.#page;
     if (chosen !== this.#state.chosen || index < from || index >= from + rows.length) {
       const begin = Math.max(0, index - PAGE / 2);
-      const read = this.#audit.lives(entry.class, begin, PAGE, entry.count);
+      const read = this.#audit.objects.lives(entry.class, begin, PAGE, entry.count);
       this.#page = { chosen: this.#state.chosen, from: begin, rows: read };
     }
     return this.#page.rows[index - this.#page.from];
@@ -207,8 +208,8 @@ function keyOf({
 
 function accusedIn(audit: AuditBrowser): ReadonlySet<string> {
   return new Set(
-    audit
-      .findingHeads()
+    audit.findings
+      .heads()
       .filter(({ level }) => level === "error")
       .map(keyOf),
   );

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Analysis, analyze } from "../index.js";
-import { fixture } from "../testing/program.js";
+import { type Analysis, analyze } from "../../index.js";
+import { fixture } from "../../testing/program.js";
 import { AuditBrowser } from "./audit-browser.js";
 
 describe("the screens' queries", () => {
@@ -13,33 +13,37 @@ describe("the screens' queries", () => {
   afterAll(() => analysis.close());
 
   it("pages of a class are the class, from whichever end they are read", () => {
-    for (const { class: name, count } of audit.objectCounts()) {
-      const all = audit.lives(name, 0, count, count).map(({ id }) => id);
+    for (const { class: name, count } of audit.objects.counts()) {
+      const all = audit.objects.lives(name, 0, count, count).map(({ id }) => id);
       expect(all).toHaveLength(count);
-      const paged = Array.from({ length: count }, (_, at) => audit.lives(name, at, 1, count)[0]?.id);
+      const paged = Array.from({ length: count }, (_, at) => audit.objects.lives(name, at, 1, count)[0]?.id);
       expect(paged).toEqual(all);
     }
   });
 
   it("operations of an object come in order, page by page, and each has its place", () => {
     const object = [...audit.view.objects()].find(({ class: name }) => name === "kvm");
-    const count = audit.operationCount(object!.id);
-    const all = audit.operations(object!.id, 0, count);
+    const count = audit.operations.count(object!.id);
+    const all = audit.operations.page(object!.id, 0, count);
     expect(all).toHaveLength(count);
-    expect(all.flatMap((_, at) => audit.operations(object!.id, at, 1))).toEqual(all);
-    expect(all.map(({ event }) => audit.operationIndex(object!.id, event))).toEqual(all.map((_, at) => at));
+    expect(all.flatMap((_, at) => audit.operations.page(object!.id, at, 1))).toEqual(all);
+    expect(all.map(({ event }) => audit.operations.index(object!.id, event))).toEqual(all.map((_, at) => at));
     for (const [at, { time_ns }] of all.entries()) {
-      expect(all.findIndex((row) => row.time_ns >= time_ns)).toBe(audit.operationIndexAt(object!.id, all[at]!.time_ns));
+      expect(all.findIndex((row) => row.time_ns >= time_ns)).toBe(
+        audit.operations.indexAt(object!.id, all[at]!.time_ns),
+      );
     }
   });
 
   it("a thinned counter line begins and ends as the whole one", () => {
-    const [busiest] = [...audit.view.objects()].sort((a, b) => audit.operationCount(b.id) - audit.operationCount(a.id));
-    const { from, to } = audit.span();
-    const { steps, isThinned } = audit.counterSteps(busiest!.id, from, to, 1_000_000);
+    const [busiest] = [...audit.view.objects()].sort(
+      (a, b) => audit.operations.count(b.id) - audit.operations.count(a.id),
+    );
+    const { from, to } = audit.recording.span();
+    const { steps, isThinned } = audit.operations.counterSteps(busiest!.id, from, to, 1_000_000);
     expect(isThinned).toBe(false);
-    expect(steps).toHaveLength(audit.operationCount(busiest!.id));
-    const thin = audit.counterSteps(busiest!.id, from, to, 16);
+    expect(steps).toHaveLength(audit.operations.count(busiest!.id));
+    const thin = audit.operations.counterSteps(busiest!.id, from, to, 16);
     expect(thin.isThinned).toBe(true);
     expect(thin.steps[0]).toEqual(steps[0]);
     expect(steps).toEqual(expect.arrayContaining(thin.steps));
@@ -55,7 +59,7 @@ describe("search", () => {
     audit = new AuditBrowser(analysis.database);
   });
   afterAll(() => analysis.close());
-  const found = (words: string) => audit.find(words, 10).map(({ kind, text }) => `${kind} ${text}`);
+  const found = (words: string) => audit.search.find(words, 10).map(({ kind, text }) => `${kind} ${text}`);
 
   it("knows addresses whole and by their end, pids, names of tasks, functions and modules", () => {
     expect(found("0xffffcf5cc0421000")).toEqual(["object virtual machine 0xffffcf5cc0421000"]);
@@ -69,40 +73,40 @@ describe("search", () => {
   });
 
   it("lists every task once, and all events of each", () => {
-    const threads = audit.threads();
+    const threads = audit.events.threads();
     expect(new Set(threads.map(({ tid }) => tid)).size).toBe(threads.length);
-    const events = threads.reduce((sum, { tid }) => sum + audit.eventCount({ tid }), 0);
+    const events = threads.reduce((sum, { tid }) => sum + audit.events.count({ tid }), 0);
     expect(events).toBe(analysis.database.prepare("SELECT count(*) FROM events").pluck().get());
   });
 
   it("reads events page by page, with the values as they were recorded", () => {
     const of = { tid: 194 };
-    const count = audit.eventCount(of);
-    const all = audit.events(of, 0, count);
-    expect(all.flatMap((_, at) => audit.events(of, at, 1))).toEqual(all);
+    const count = audit.events.count(of);
+    const all = audit.events.page(of, 0, count);
+    expect(all.flatMap((_, at) => audit.events.page(of, at, 1))).toEqual(all);
     const made = all.find(({ name }) => name === "kvm_arch_init_vm");
     expect(made?.values).toContainEqual({ name: "kvm", value: "0xffffcf5cc0421000" });
-    expect(audit.objectOfEvent(made!.id)?.label).toBe("virtual machine 0xffffcf5cc0421000");
+    expect(audit.objects.ofEvent(made!.id)?.label).toBe("virtual machine 0xffffcf5cc0421000");
   });
 });
 
 it("a finding leads to its object or to its registration", async () => {
   const leak = await analyze([fixture("kvmuser-leak-6.1.dat.xz")], { keepEvents: true });
   const leaks = new AuditBrowser(leak.database);
-  const [head] = leaks.findingHeads();
-  const object = leaks.objectOf(head!);
+  const [head] = leaks.findings.heads();
+  const object = leaks.objects.ofFinding(head!);
   expect(object).toMatchObject({ class: "kvm", address: head!.address });
-  expect(leaks.notesOn(object!).map(({ event }) => event)).toContain(leaks.eventOf(head!.id));
+  expect(leaks.findings.notesOn(object!).map(({ event }) => event)).toContain(leaks.findings.eventOf(head!.id));
   leak.close();
 
   const stale = await analyze([fixture("seed0-stale-device-ops-6.1.dat.xz")], { keepEvents: true });
   const stales = new AuditBrowser(stale.database);
-  const [first] = stales.findingHeads();
-  expect(stales.objectOf(first!)).toBeNull();
-  const registration = stales.registrationOf(first!);
-  expect(stales.registrations(stales.registrationIndex(registration!), 1)).toMatchObject([
+  const [first] = stales.findings.heads();
+  expect(stales.objects.ofFinding(first!)).toBeNull();
+  const registration = stales.registrations.ofFinding(first!);
+  expect(stales.registrations.page(stales.registrations.index(registration!), 1)).toMatchObject([
     { class: "kvm_device_ops", key: 4n, isOrphaned: true, owner: expect.stringMatching(/^kvm_core #/) },
   ]);
-  expect(stales.nextOrphan(0)).toBe(registration);
+  expect(stales.registrations.nextOrphan(0)).toBe(registration);
   stale.close();
 });

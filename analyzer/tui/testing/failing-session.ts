@@ -1,0 +1,21 @@
+/** A session that fails where nobody catches it, for the test of what becomes of the terminal. */
+import { App } from "../app.js";
+import { line } from "../drawing/picture.js";
+import { runSession } from "../terminal/session.js";
+
+const view = { name: "text", title: "Failing", draw: () => [line("fails soon")], handle: () => null } as const;
+const app = new App([{ title: "Failing", make: () => view }], "");
+const press = app.press.bind(app);
+app.press = (...words) => {
+  setTimeout(() => {
+    throw new Error("thrown by a timer");
+  });
+  return press(...words);
+};
+
+try {
+  process.exitCode = await runSession({ app, depth: "16", background: "unknown" });
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 3;
+}

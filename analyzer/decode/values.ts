@@ -168,12 +168,14 @@ export function siteValues(event: TraceEvent, meaning: Extract<Interpretation, {
   // A value that could not be read is no number.
   const change = delta === null ? null : (args[delta] ?? null);
   const step = typeof change === "bigint" ? asInt(change) : null;
+  const isStep = step === 1 || step === -1;
   return {
     object: asAddress(object),
     refs: refs === null || typeof args[refs] !== "bigint" ? null : asInt(args[refs] as bigint),
-    delta: step === 1 || step === -1 ? step : null,
-    // Two small numbers beside a base object, one of them a step, inside a function that counts: no mere guess.
-    guess: guess && delta === null,
+    delta: isStep ? step : null,
+    // Two small numbers beside a base object, one of them a step, inside a function that counts: no mere guess. What
+    // is no step was read at another instruction than was meant, and so was the counter.
+    guess: (guess && delta === null) || (step !== null && !isStep),
   };
 }
 

@@ -51,8 +51,14 @@ export function isGarbage(operation: Operation): boolean {
   return read.value > GARBAGE_ABOVE || read.value < SATURATED_FROM;
 }
 
-/** REFCOUNT_SATURATED is INT_MIN / 2, and stays near it (include/linux/refcount.h); what is below it was never counted. */
+/** REFCOUNT_SATURATED is INT_MIN / 2, and the counter stays near it, whatever is done (include/linux/refcount.h). */
 const SATURATED_FROM = -0x6000_0000;
+const SATURATED_TO = -0x2000_0000;
+
+/** The counter had gone wrong before this operation, and counts nothing any more. */
+export function isSaturated({ read }: Operation): boolean {
+  return read !== null && !read.guess && read.value >= SATURATED_FROM && read.value < SATURATED_TO;
+}
 
 /** Whether the operation may be part of the destruction: the same task, and not known to be outside of it. */
 export function isDestroyer(operation: Operation, object: KernelObject): boolean {

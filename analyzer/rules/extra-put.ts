@@ -8,6 +8,7 @@ import {
   isCountedClass,
   isDestroyer,
   isGarbage,
+  isSaturated,
   judgeAfterDestroy,
   storyOf,
 } from "./counted.js";
@@ -37,8 +38,6 @@ Fixed before: taking the reference before the file descriptor is visible (cfa393
   watch: (context) => [new ExtraPut(context)],
 };
 
-/** REFCOUNT_SATURATED is INT_MIN / 2; the counter stays near it whatever is done (include/linux/refcount.h). */
-const SATURATED_BELOW = -0x2000_0000;
 /** Puts further apart than this are no race for the last reference, but a gap in what was seen. */
 const OVERLAP_NS = 10_000_000n;
 
@@ -59,8 +58,8 @@ class ExtraPut implements RuleWatch {
   }
 
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
-    if (operation.effect !== "put") return;
     this.#check(operation, object);
+    if (operation.effect !== "put") return;
     if (!afterDestroy || !isCounted(object) || operation.read !== null || isDestroyer(operation, object)) return;
     if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
   }
@@ -74,19 +73,21 @@ class ExtraPut implements RuleWatch {
   }
 
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
-    if (operation.effect === "put" && what === "read") this.#check(operation, object);
+    if (what === "read") this.#check(operation, object);
   }
 
   #check(operation: Operation, object: KernelObject): void {
-    if (!isCounted(object) || operation.outcome !== "done") return;
+    const { read, effect, outcome } = operation;
+    if (read === null || !isCounted(object) || outcome !== "done" || (effect !== "put" && effect !== "get")) return;
     const unused = object.class.counter?.unused ?? 0;
-    const read = operation.read;
-    if (read !== null && !read.guess && read.value <= unused) {
+    const isWrong = effect === "put" && !read.guess && read.value <= unused && !isGarbage(operation);
+    if (isWrong || isSaturated(operation)) {
       this.#proven.push({ object, operation, value: read.value });
       return;
     }
+    if (effect === "get") return;
     const range = object.ledger?.range() ?? null;
-    if (range !== null && range.greatest < unused && read !== null && !read.guess) {
+    if (range !== null && range.greatest < unused && !read.guess) {
       if (!this.#overlapping.has(object)) this.#overlapping.set(object, operation);
     }
   }
@@ -116,15 +117,16 @@ class ExtraPut implements RuleWatch {
   }
 
   #byValue(object: KernelObject, operation: Operation, value: number): Finding {
-    const saturated = value < SATURATED_BELOW;
-    const evidence = storyOf(object, operation, `dropped although the counter is ${value}`);
+    const saturated = isSaturated(operation);
+    const did = operation.effect === "put" ? "dropped" : "took";
+    const evidence = storyOf(object, operation, `${did} although the counter is ${value}`);
     const finding = counterFinding("extra-put", saturated ? "sat" : "extra-put", object, operation, PROVEN, evidence);
     finding.title = saturated
       ? `${finding.object.label}: the reference count is saturated`
       : `${finding.object.label} lost a reference that nobody held`;
-    finding.explanation = `${operation.function} dropped a reference while the counter was ${value}.`;
+    finding.explanation = `${operation.function} ${did} a reference while the counter was ${value}.`;
     finding.expected = "no put after the last reference is gone";
-    finding.sure = `the value ${value} was read at the put itself`;
+    finding.sure = `the value ${value} was read at the ${operation.effect} itself`;
     return finding;
   }
 

@@ -1,6 +1,6 @@
 import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import type { Operation } from "../decode/operation.js";
+import type { Call, Operation } from "../decode/operation.js";
 import { type Reason, recordsCalls, showsEffect, workedAround } from "../lifecycle/coverage.js";
 import { HolderCounts } from "../lifecycle/holders.js";
 import type { KernelObject } from "../lifecycle/objects.js";
@@ -40,6 +40,8 @@ Fixed before: dropping the reference on the error path that took it (9ed1fdee9ee
 const SETTLE_NS = 100_000_000n;
 /** Lives of one class that are judged once the trace is over; where so many lost their destruction, none is news. */
 const MAX_REPLACED = 1024;
+/** More destructions than are under way at a time; bounds memory on hostile input. */
+const MAX_BEGUN = 4096;
 /** More references than a virtual machine of any size has. */
 const LIKELY_REFS = 10_000;
 
@@ -63,6 +65,8 @@ class Leak implements RuleWatch {
   /** What values that only their place suggests to be a counter's were like, per class. */
   readonly #guesses = new Map<string, { fitting: number; failed: boolean }>();
   readonly #holders = new HolderCounts();
+  /** Destructions that were entered last for an address, and are done only when they return. */
+  readonly #begun = new Map<string, Operation>();
 
   constructor(context: RuleContext) {
     this.#context = context;
@@ -77,6 +81,14 @@ class Leak implements RuleWatch {
     const replaced = this.#replaced.get(before.class) ?? [];
     this.#replaced.set(before.class, replaced);
     if (replaced.length < MAX_REPLACED) replaced.push(before);
+  }
+
+  called({ operations }: Call): void {
+    for (const operation of operations) {
+      if (operation.effect !== "destroy" || operation.outcome !== "pending") continue;
+      if (this.#begun.size >= MAX_BEGUN) this.#begun.clear();
+      this.#begun.set(`${operation.class.class}/${operation.object}`, operation);
+    }
   }
 
   operation(operation: Operation, object: KernelObject): void {
@@ -115,6 +127,9 @@ class Leak implements RuleWatch {
     if (last === null || !isExact(object) || last.read === null || last.read.guess) return null;
     const destroyers = functionsWith(object.class, "destroy");
     const { decoder } = this.#context;
+    // It was called, and only its return is missing.
+    const begun = this.#begun.get(`${object.class.class}/${object.key}`);
+    if (begun !== undefined && begun.event.time >= object.first.event.time) return null;
     // Where no destruction was ever recorded, its absence is no news.
     if (!this.#recordsDestruction(object.class)) return null;
     // The task must have been seen again on this CPU: a CPU's trace may end right after the put.
@@ -141,6 +156,8 @@ class Leak implements RuleWatch {
   /** All files that hold references are closed, as far as they are recorded, and the object is still there. */
   #afterLastClose(object: KernelObject): Finding | null {
     const entry = object.class;
+    // What something else than files keeps alive (a group, by its devices) may outlive them all.
+    if (entry.files === undefined) return null;
     const { open, unknown } = this.#holders.balance(entry);
     if (open === null || open > 0) return null;
     if (!beganInTrace(object) || !this.#showsEnds(object)) return null;

@@ -8,6 +8,7 @@ import {
   isCountedClass,
   isDestroyer,
   isGarbage,
+  isSaturated,
   judgeAfterDestroy,
   storyOf,
 } from "./counted.js";
@@ -80,6 +81,7 @@ class UseAfterRelease implements RuleWatch {
   #checkGet(operation: Operation, object: KernelObject): void {
     const { read } = operation;
     if (operation.effect !== "get" || operation.outcome !== "done" || read === null || read.guess) return;
+    if (isSaturated(operation) || isGarbage(operation)) return;
     const unused = object.class.counter?.unused ?? 0;
     if (read.when === "before" && read.value <= unused) this.#fromZero.push({ object, operation, value: read.value });
   }

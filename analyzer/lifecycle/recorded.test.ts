@@ -148,7 +148,7 @@ rmmod-141 [000] ..... 11.1: module_free: kvm_amd
     expect(findings).toEqual([]);
     expect(classIn("kvm_device_ops")).toMatchObject({ state: "blind", judged: true });
     expect(classIn("kvm_device_ops").reasons.map(({ text }) => text)).toContain(
-      "another build of kvm was loaded: its events are void",
+      "another build of kvm was loaded before 9.500: its events are void",
     );
   });
 });

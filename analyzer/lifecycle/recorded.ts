@@ -155,9 +155,10 @@ export class Recorded {
       if (missed === 0 || !this.#isAbout(event, entry)) continue;
       reasons.push({ code: "lost-events", text: `${missed} hits of ${event} were missed`, probe: event });
     }
-    for (const { name, build } of this.#recording.modules) {
+    for (const { name, build, atNs } of this.#recording.modules) {
       if (build !== "other" || !this.#recording.plan.probes.some((probe) => isProbeOf(probe, name, entry))) continue;
-      const text = `another build of ${name} was loaded: its events are void`;
+      const at = (Number(BigInt(atNs) / 1_000_000n) / 1000).toFixed(3);
+      const text = `another build of ${name} was loaded before ${at}: its events are void`;
       reasons.push({ code: "not-probed", text, probe: null });
     }
     if (planned.covered === "partly" || planned.covered === "not") {

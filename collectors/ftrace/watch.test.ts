@@ -99,6 +99,20 @@ test("another build of a module: its probes are switched off, those of the kerne
     "write instances/ktally/events/ktally/warm/enable 0",
   ]);
   expect(host.marks).toEqual(["ktally: kvm is another build than planned for: its probes are switched off"]);
+  host.build = PLANNED;
+  look(1, {});
+  expect(files.log.slice(2)).toEqual([
+    "write instances/ktally/events/ktally/hot/enable 1",
+    "write instances/ktally/events/ktally/warm/enable 1",
+  ]);
+});
+
+test("probes that the kernel refused cannot be switched", () => {
+  const { look, files, host } = watched();
+  files.definitions.length = 0;
+  host.build = { buildId: "bb", srcversion: null };
+  look(1, {});
+  expect(files.log).toEqual([]);
 });
 
 test("the same build comes back: nothing happens", () => {

@@ -107,18 +107,25 @@ export class Watch {
     for (const [name, planned] of Object.entries(this.#options.plan.modules)) {
       const loaded = this.#options.buildOf(name);
       const build = loaded === null ? "absent" : isSameBuild(loaded, planned) ? "planned" : "other";
-      if (this.modules.findLast((seen) => seen.name === name)?.build === build) continue;
+      const lives = this.modules.filter((seen) => seen.name === name);
+      if (lives.at(-1)?.build === build) continue;
       this.modules.push({ atNs: String(now), beforeNs: String(before), name, build });
-      if (build === "other") this.#leaveAlone(name);
+      if (build === "other") {
+        // They may sit on any instruction of the other build.
+        this.#options.mark(`ktally: ${name} is another build than planned for: its probes are switched off`);
+        this.#switch(name, false);
+      } else if (build === "planned" && lives.some((seen) => seen.build === "other")) {
+        this.#options.mark(`ktally: ${name} is the build again that was planned for: its probes are switched on`);
+        this.#switch(name, true);
+      }
     }
   }
 
-  /** Its probes may sit on any instruction of the other build. */
-  #leaveAlone(module: string): void {
-    this.#options.mark(`ktally: ${module} is another build than planned for: its probes are switched off`);
-    for (const probe of this.#probes.values()) {
-      if (probe.module !== module || probe.kind === "tracepoint" || this.#isOff(probe.event)) continue;
-      this.#tracefs.enable(GROUP, probe.event, false);
+  /** All probes of a module that the kernel took. */
+  #switch(module: string, on: boolean): void {
+    const taken = new Set(this.#tracefs.ownEvents());
+    for (const { event, module: own } of this.#probes.values()) {
+      if (own === module && taken.has(event) && !this.#isOff(event)) this.#tracefs.enable(GROUP, event, on);
     }
   }
 }

@@ -68,6 +68,17 @@ describe("entry and return", () => {
     ).toEqual(["kvm_register_device_ops@2=0"]);
   });
 
+  it("GIVEN a function whose return nobody records WHEN it is entered again THEN calls in between go on", async () => {
+    const put = "kvm_put_kvm: (kvm_put_kvm+0x0/0x40 [kvm]) kvm=0xffffb39700539000";
+    expect(
+      await returnsIn(`
+        insmod-140 [000] ..... 10.0: ${put}
+        insmod-140 [000] ..... 10.1: ${INIT}
+        insmod-140 [000] ..... 10.2: ${put}
+        insmod-140 [000] ..... 10.3: ${INIT_RET} ret=0`),
+    ).toEqual(["kvm_init@2=0"]);
+  });
+
   it("WHEN only the return was seen THEN there is no call", async () => {
     expect(await returnsIn(`insmod-140 [000] ..... 10.2: ${REG_RET} ret=-17`)).toEqual([]);
   });

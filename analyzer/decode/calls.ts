@@ -36,8 +36,11 @@ export class Calls {
     return this.#open.values();
   }
 
-  /** Opens a call; those that the event's stack shows to have ended without a return are dropped. */
-  enter(event: TraceEvent, call: Call): void {
+  /**
+   * Opens a call; those that the event's stack shows to have ended without a return are dropped.
+   * @param returns whether returns of the function are recorded
+   */
+  enter(event: TraceEvent, call: Call, returns: boolean): void {
     const key = contextKey(event);
     let stack = this.#open.get(key);
     if (!stack) {
@@ -45,9 +48,9 @@ export class Calls {
       this.#open.set(key, stack);
     }
     // No catalogued function recurses: an older call of the same function has lost its return, and with it
-    // whatever it had called.
+    // whatever it had called. Where nobody records returns it ended long ago, and what was entered since goes on.
     const same = stack.findIndex((open) => open.function.name === call.function.name);
-    if (same >= 0) stack.length = same;
+    if (same >= 0) stack.splice(same, returns ? stack.length : 1);
     if (event.stack) dropEnded(stack, event);
     if (stack.length >= MAX_DEPTH) stack.shift();
     stack.push(call);

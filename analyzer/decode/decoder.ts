@@ -205,7 +205,7 @@ export class Decoder {
       operations: [],
       returned: null,
     };
-    this.calls.enter(event, call);
+    this.calls.enter(event, call, this.#returnsSeen.has(meaning.function.name));
     const signals: Signal[] = [{ kind: "call", call }];
     for (const { class: entry, entry: spec } of meaning.function.meanings) {
       for (const effect of spec.effects) {

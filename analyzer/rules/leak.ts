@@ -220,15 +220,21 @@ class Leak implements RuleWatch {
     return finding;
   }
 
-  /** The last destruction of a class of which nothing is left; null while something is, or may have been before. */
-  #lastDestroyed(entry: ClassEntry): Operation | null {
+  /** The last destruction of those that were there at a time; null while one is left, or may have been before. */
+  #lastDestroyed(entry: ClassEntry, at: bigint): { last: Operation | null; isOfAll: boolean } {
     let last: Operation | null = null;
+    let isOfAll = true;
     for (const candidate of this.#context.world.objects.all()) {
       if (candidate.class !== entry) continue;
-      if (candidate.state !== "destroyed" || candidate.created === null || candidate.destroyed === null) return null;
-      if (last === null || candidate.destroyed.event.time > last.event.time) last = candidate.destroyed;
+      const { created, destroyed } = candidate;
+      if ((created?.event.time ?? at) > at || (destroyed?.event.time ?? at) < at) {
+        isOfAll = false;
+        continue;
+      }
+      if (candidate.state !== "destroyed" || created === null || destroyed === null) return { last: null, isOfAll };
+      if (last === null || destroyed.event.time > last.event.time) last = destroyed;
     }
-    return last;
+    return { last, isOfAll };
   }
 
   /** What it belongs to is gone, or everything that it could belong to. */
@@ -242,7 +248,9 @@ class Leak implements RuleWatch {
     const recorded = recordsCalls(decoder, symbols, object.class, "destroy");
     const isArmed = this.#context.recorded.some((one) => one.covers(object.class) !== null);
     if (recorded === "none" && !isArmed) return null;
-    const last = object.parent ? object.parent.destroyed : this.#lastDestroyed(parent);
+    const { last, isOfAll } = object.parent
+      ? { last: object.parent.destroyed, isOfAll: true }
+      : this.#lastDestroyed(parent, object.created.event.time);
     if (!last || last.event.time < object.created.event.time) return null;
     const gone = last.returned ?? last.event;
     if (this.#context.end() - gone.time < SETTLE_NS) return null;
@@ -257,6 +265,10 @@ class Leak implements RuleWatch {
       one.sees(object.class, ["destroy"], absence.after.time, this.#context.end()),
     );
     if (recorded !== "all" && !planned) loweredBy.push(RELEASE_UNPLANNED);
+    if (!isOfAll) {
+      const text = `which ${parent.title} it belongs to is not recorded`;
+      loweredBy.push({ code: "no-object", text, probe: object.created.event.probe.name });
+    }
     const evidence = storyOf(object, object.last, "created, and never released");
     evidence.push({
       event: last.event,

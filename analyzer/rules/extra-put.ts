@@ -41,6 +41,9 @@ Fixed before: taking the reference before the file descriptor is visible (cfa393
 /** Puts further apart than this are no race for the last reference, but a gap in what was seen. */
 const OVERLAP_NS = 10_000_000n;
 
+/** What clocks of two CPUs may differ by; also where they count something longer than nanoseconds, then always. */
+const SKEW_NS = 1_000_000n;
+
 class ExtraPut implements RuleWatch {
   readonly #context: RuleContext;
   readonly #proven: { object: KernelObject; operation: Operation; value: number }[] = [];
@@ -48,6 +51,12 @@ class ExtraPut implements RuleWatch {
   readonly #afterDestroy = new Map<KernelObject, Operation>();
   /** Files closed after the object that they held was destroyed. */
   readonly #heldOpen = new Map<KernelObject, Operation>();
+  readonly #alive = new Map<ClassEntry, Set<KernelObject>>();
+  /** Classes of which objects were there before the trace. */
+  readonly #older = new Set<ClassEntry>();
+  readonly #lastDestroyed = new Map<ClassEntry, KernelObject>();
+  /** How many files of a kind are open, over all objects. */
+  readonly #open = new Map<string, number>();
 
   constructor(context: RuleContext) {
     this.#context = context;
@@ -57,8 +66,19 @@ class ExtraPut implements RuleWatch {
     return isCountedClass(entry);
   }
 
+  began(object: KernelObject, before: KernelObject | null): void {
+    const alive = this.#alive.get(object.class) ?? new Set<KernelObject>();
+    this.#alive.set(object.class, alive.add(object));
+    if (before) alive.delete(before);
+    if (object.created === null) this.#older.add(object.class);
+  }
+
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
     this.#check(operation, object);
+    if (object.destroyed === operation) {
+      this.#lastDestroyed.set(object.class, object);
+      this.#alive.get(object.class)?.delete(object);
+    }
     if (operation.effect !== "put") return;
     if (!afterDestroy || !isCounted(object) || operation.read !== null || isDestroyer(operation, object)) return;
     if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
@@ -66,10 +86,27 @@ class ExtraPut implements RuleWatch {
 
   /** Who still has a file open holds a reference: the object cannot have been destroyed by right. */
   holder(operation: Operation): void {
-    if (operation.effect !== "close" || operation.object === null) return;
-    const object = this.#context.world.objects.find(operation.class, operation.object);
+    const kind = `${operation.class.class}/${operation.holder}`;
+    const open = this.#open.get(kind) ?? 0;
+    if (operation.outcome !== "refused") this.#open.set(kind, open + (operation.effect === "open" ? 1 : -1));
+    if (operation.effect !== "close") return;
+    const object = operation.object === null ? (open > 0 ? this.#lastOf(operation) : null) : this.#closed(operation);
     if (object?.state !== "destroyed" || isDestroyer(operation, object) || this.#heldOpen.has(object)) return;
     this.#heldOpen.set(object, operation);
+  }
+
+  #closed({ class: entry, object }: Operation): KernelObject | null {
+    return (object !== null && this.#context.world.objects.find(entry, object)) || null;
+  }
+
+  /** Of the objects that a file may have held, the one destroyed last; null while one is left. */
+  #lastOf({ class: entry, event }: Operation): KernelObject | null {
+    if (this.#alive.get(entry)?.size) return null;
+    const last = this.#lastDestroyed.get(entry);
+    const end = last?.destroyed?.event;
+    // Clocks of two CPUs differ.
+    const isAfter = end !== undefined && (end.cpu === event.cpu || event.time - end.time >= SKEW_NS);
+    return last && isAfter ? last : null;
   }
 
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
@@ -151,6 +188,13 @@ class ExtraPut implements RuleWatch {
       ? judgementOf(lossesBetween(this.#context, object.first.event.time, close.event.time))
       : judgeAfterDestroy(this.#context, object, close);
     if (judgement === null) return null;
+    if (close.object === null) {
+      // One that was there before the trace may have been the file's.
+      if (this.#older.has(object.class)) return null;
+      const text = `which ${object.class.title} the ${close.holder} held is not recorded: all that were seen had been destroyed`;
+      judgement.loweredBy.push({ code: "no-object", text, probe: close.event.probe.name });
+      judgement.verdict = "suspected";
+    }
     const lastPut = object.history.findLast((operation) => operation.effect === "put") ?? close;
     const evidence = storyOf(object, object.last, "destroyed");
     evidence.push({ event: close.event, operation: close, note: `the ${close.holder} is closed only now` });
@@ -158,7 +202,7 @@ class ExtraPut implements RuleWatch {
     finding.title = `${finding.object.label} was destroyed while a ${close.holder} was open`;
     finding.explanation = `Every ${close.holder} holds a reference, and one was closed after ${object.destroyed?.function} had run: one put was too many.`;
     finding.expected = "no put but of a reference that was taken";
-    finding.sure = `${close.function} ran for it after its destruction`;
+    finding.sure = `${close.function} ran ${close.object === null ? "" : "for it "}after its destruction`;
     return finding;
   }
 

@@ -93,23 +93,23 @@ describe("balance", () => {
 });
 
 describe("why, from a snapshot", () => {
-  const SNAPSHOT = fixture("snapshot-6.1.json");
+  const SNAPSHOT = fixture("snapshot-7.2.json");
   const TAKEN = snapshotModel.parse(JSON.parse(readFileSync(SNAPSHOT, "utf8")));
 
   it("names who holds what, and what has to be closed; in either order of words", async () => {
     const answer = await said("why", SNAPSHOT, "kvm_amd");
     expect(answer).toMatch(/^module kvm_amd {3}6 references\n/);
-    expect(answer).toContain("held by     python3 (196) fd 4, python3 (203) fd 4: anon_inode:kvm-vm");
+    expect(answer).toContain("held by     sleep (214) fd 3, sleep (221) fd 3: anon_inode:kvm-vm");
     expect(await said("why", "kvm_amd", SNAPSHOT)).toBe(answer);
-    expect(await said("why", SNAPSHOT, "--pid", "203")).toMatch(/^virtual machine 0x/);
+    expect(await said("why", SNAPSHOT, "--pid", "221")).toMatch(/^virtual machine 0x/);
   });
 
   it("and a trace of the same host: who the trace does not name, and what it does not call so", async () => {
     const trace = join(folder, "trace.txt");
     copyFileSync(fixture("seq-get-after-zero-healthy.txt"), trace);
     writeRecording(trace, makeRecording([], [], { snapshots: [TAKEN] }));
-    const held = /anon_inode:kvm-vm, fd 4, fd 4 of 203 {3}python3 \(196\)/;
-    expect(await said("why", trace, "0xffffcdb800434000")).toMatch(held);
+    const held = /anon_inode:kvm-vm, fd 3 {3}sleep \(206\)/;
+    expect(await said("why", trace, "0xffff8b8881844000")).toMatch(held);
     expect(await said("why", "0000:00:02.0", trace)).toContain("VFIO device");
     rmSync(`${trace}.ktally.json`);
     expect(await said("why", trace, SNAPSHOT, "0000:00:02.0")).toContain("VFIO device");

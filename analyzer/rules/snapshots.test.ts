@@ -14,7 +14,7 @@ import { coverageStates, findingLines, memoryReader, record } from "../testing/a
 import { makeRecording } from "../testing/recordings.js";
 
 const FIXTURES = new URL("../../fixtures/", import.meta.url).pathname;
-const TAKEN: Snapshot = snapshotModel.parse(JSON.parse(readFileSync(`${FIXTURES}snapshot-6.1.json`, "utf8")));
+const TAKEN: Snapshot = snapshotModel.parse(JSON.parse(readFileSync(`${FIXTURES}snapshot-7.2.json`, "utf8")));
 const catalog = defaultCatalog();
 
 const readerOf = (snapshot: Snapshot): Promise<TraceReader> => snapshotFile.open(fileOf(JSON.stringify(snapshot)));
@@ -26,7 +26,7 @@ async function audit(snapshot: Snapshot, ...traces: TraceReader[]): Promise<Audi
 describe("a snapshot alone", () => {
   it("suspects a machine that no process shows a file of, and judges no class", async () => {
     const outcome = await audit(TAKEN);
-    expect(findingLines(outcome)).toEqual(["leak suspected kvm 0xffffcdb800459000 not recorded"]);
+    expect(findingLines(outcome)).toEqual(["leak suspected kvm 0xffff8b8881842000 not recorded"]);
     expect(coverageStates(outcome)).toEqual({});
   });
 
@@ -119,13 +119,13 @@ it("a recording's own snapshots, in its sidecar, are values of its ledgers", asy
     const outcome = await runAudit([trace], { catalog, classes: null }, null);
     expect(outcome.sources.map(({ path }) => path.slice(trace.length))).toEqual(["", " (its snapshots)"]);
     const entry = catalog.classes.get("kvm");
-    const shared = entry && outcome.world.objects.find(entry, 0xffffcdb800434000n);
+    const shared = entry && outcome.world.objects.find(entry, 0xffff8b8881844000n);
     expect(shared?.ledger?.value()).toBe(4);
     // A machine that was held by no file before the command ran is not its doing.
     expect(findingLines(outcome)).toEqual([]);
     writeRecording(trace, makeRecording([], [], { snapshots: [{ ...TAKEN, objects: [] }, TAKEN] }));
     expect(findingLines(await runAudit([trace], { catalog, classes: null }, null))).toEqual([
-      "leak suspected kvm 0xffffcdb800459000 not recorded",
+      "leak suspected kvm 0xffff8b8881842000 not recorded",
     ]);
   } finally {
     rmSync(folder, { recursive: true });

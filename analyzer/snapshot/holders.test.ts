@@ -1,10 +1,10 @@
-/** On a snapshot of a 6.1 guest: a VM shared by fork, one kept by a duplicate of a vCPU's file, one in flight. */
+/** On a snapshot of a 7.2 guest: a VM with all kinds of files, one shared by fork, one kept by a vCPU's file, one in flight. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type Snapshot, snapshotModel } from "../../collectors/snapshot/model.js";
 import { describeHolder, findObjects, objectsOfProcess, whoHolds, whoHoldsDevice, whoHoldsModule } from "./holders.js";
 
-const path = new URL("../../fixtures/snapshot-6.1.json", import.meta.url).pathname;
+const path = new URL("../../fixtures/snapshot-7.2.json", import.meta.url).pathname;
 const snapshot: Snapshot = snapshotModel.parse(JSON.parse(readFileSync(path, "utf8")));
 
 const machine = (pid: number) => {
@@ -15,23 +15,26 @@ const machine = (pid: number) => {
 
 describe("a virtual machine", () => {
   it("is held by its own file, its vCPUs' and its devices': one reference each, by whomever it is shared", () => {
-    const held = machine(196);
+    const held = machine(206);
     expect(held).toMatchObject({ refs: 4, unexplained: 0, perhaps: [] });
     expect(held.holders.map(describeHolder)).toEqual([
-      "python3 (196) fd 4, python3 (203) fd 4: anon_inode:kvm-vm",
-      "python3 (196) fd 5, python3 (203) fd 5: anon_inode:kvm-vcpu:0",
-      "python3 (196) fd 6, python3 (203) fd 6: anon_inode:kvm-vcpu:1",
-      "python3 (196) fd 7, python3 (203) fd 7: anon_inode:kvm-vfio",
+      "sleep (206) fd 3: anon_inode:kvm-vm",
+      "sleep (206) fd 4: anon_inode:kvm-vcpu:0",
+      "sleep (206) fd 8: anon_inode:kvm-vfio",
+      "sleep (206) fd 9: anon_inode:kvm-vm-stats",
     ]);
-    expect(held.close.at(-1)).toContain("anon_inode:kvm-vm");
+    expect(held.close[0]).toContain("anon_inode:kvm-vfio");
+    const shared = machine(214);
+    expect(shared).toMatchObject({ refs: 1, unexplained: 0 });
+    expect(shared.holders.map(describeHolder)).toEqual(["sleep (214) fd 3, sleep (221) fd 3: anon_inode:kvm-vm"]);
   });
 
   it("may live by a vCPU's file alone", () => {
-    expect(machine(195)).toMatchObject({ refs: 1, unexplained: 0, holders: [{ link: "anon_inode:kvm-vcpu:0" }] });
+    expect(machine(210)).toMatchObject({ refs: 1, unexplained: 0, holders: [{ link: "anon_inode:kvm-vcpu:0" }] });
   });
 
   it("that no process shows a file of is said to be in flight or kept by the kernel", () => {
-    const held = machine(194);
+    const held = machine(223);
     expect(held).toMatchObject({ refs: 1, unexplained: 1, holders: [], close: [] });
     expect(held.perhaps.join("\n")).toMatch(/SCM_RIGHTS.*the kernel itself/s);
   });
@@ -47,15 +50,15 @@ describe("what people type", () => {
 
   it("the group by its file, and anything by its address", () => {
     expect(findObjects(snapshot, "/dev/vfio/2")).toMatchObject([{ class: "vfio_group" }]);
-    expect(findObjects(snapshot, "0xffffcdb800434000")).toMatchObject([{ class: "kvm", values: { pid: 196 } }]);
+    expect(findObjects(snapshot, "0xffff8b8881844000")).toMatchObject([{ class: "kvm", values: { pid: 206 } }]);
     expect(findObjects(snapshot, "nothing")).toEqual([]);
   });
 
   it("a module", () => {
     const held = whoHoldsModule(snapshot, "kvm-amd");
     expect(held?.refs).toBe(6);
-    expect(held?.holders.map(({ link }) => link)).toContain("/dev/kvm");
-    expect(held?.perhaps).toEqual(["virtual machine 0xffffcdb800459000 is alive, and no process shows a file of it"]);
+    expect(held?.holders.map(({ link }) => link)).toContain("anon_inode:kvm-vcpu:0");
+    expect(held?.perhaps).toEqual(["virtual machine 0xffff8b8881842000 is alive, and no process shows a file of it"]);
     expect(whoHoldsModule(snapshot, "ext4")).toBeNull();
   });
 
@@ -79,7 +82,14 @@ describe("what people type", () => {
   });
 
   it("a process", () => {
-    expect(objectsOfProcess(snapshot, 203).map((object) => object.class)).toEqual(["kvm", "kvm_device"]);
+    expect(objectsOfProcess(snapshot, 206).map((object) => object.class)).toEqual([
+      "kvm",
+      "kvm_device",
+      "vfio_group",
+      "vfio_device",
+      "vfio_container",
+    ]);
+    expect(objectsOfProcess(snapshot, 221).map((object) => object.class)).toEqual(["kvm"]);
     expect(objectsOfProcess(snapshot, 1)).toEqual([]);
   });
 });

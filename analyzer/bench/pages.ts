@@ -70,7 +70,7 @@ function* recordsOf(pages: Buffer): Generator<{ start: number; end: number; time
   for (const page of stampsOf(pages)) {
     walker.enterPage(page);
     while (walker.next()) {
-      yield { start: walker.start, end: walker.end, time: walker.base + BigInt(walker.delta) };
+      yield { start: walker.start, end: walker.end, time: walker.time };
     }
   }
 }

@@ -52,8 +52,8 @@ class OpenFile implements Content {
 
   constructor(readonly fd: number) {}
 
-  read(offset: number, length: number): Buffer {
-    return readAll(this.fd, offset, length);
+  read(offset: number, length: number, into?: Buffer): Buffer {
+    return readAll(this.fd, offset, length, into);
   }
 
   close(): void {
@@ -98,9 +98,9 @@ function inputOf(path: string, content: Content, damage: string | null): OpenedI
   return {
     path,
     size: content.size,
-    read: (offset, length) => {
+    read: (offset, length, into) => {
       try {
-        return content.read(offset, length);
+        return content.read(offset, length, into);
       } catch (error) {
         throw asUnreadable(path, error);
       }

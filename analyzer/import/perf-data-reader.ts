@@ -6,7 +6,7 @@ import { findParts, idOffset, type SampleLayout, type SampleParts } from "./perf
 import { addAttr, type PerfHeader, readFeature, readTracingData, takeAttr } from "./perf-data-header.js";
 import { ModuleRanges } from "./perf-data-modules.js";
 import { type PerfRecord, RECORD, visitRecords } from "./perf-data-records.js";
-import type { RecordBytes } from "./record-fields.js";
+import { type RecordBytes, TextTable } from "./record-fields.js";
 import { RoundOrder, type Timed } from "./round-order.js";
 import { StackTable } from "./stack-table.js";
 import { ByteReader, type Bytes, bufferBytes, DamagedPart } from "./trace-dat-bytes.js";
@@ -135,7 +135,8 @@ class PerfReader {
   ) {
     const { littleEndian } = header;
     const nothing = Buffer.alloc(0);
-    this.raw = { bytes: nothing, view: new DataView(nothing.buffer, 0, 0), littleEndian, start: 0, end: 0 };
+    const view = new DataView(nothing.buffer, 0, 0);
+    this.raw = { bytes: nothing, view, littleEndian, start: 0, end: 0, texts: new TextTable() };
     this.stacks = new StackTable((address) => this.locate(address), 8, littleEndian);
   }
 

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Field, parseEventFormat } from "./event-format.js";
-import { type RecordBytes, readAddress, readValue } from "./record-fields.js";
+import { type RecordBytes, readAddress, readValue, TextTable } from "./record-fields.js";
 
 function record(bytes: Buffer, start = 0, littleEndian = true): RecordBytes {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return { bytes, view, littleEndian, start, end: bytes.length };
+  return { bytes, view, littleEndian, start, end: bytes.length, texts: new TextTable() };
 }
 
 function field(changes: Partial<Field>): Field {

@@ -13,6 +13,35 @@ export interface RecordBytes {
   start: number;
   /** First byte behind it; may be up to three bytes too far, because records are padded to four. */
   end: number;
+  texts: TextTable;
+}
+
+/** More than a trace has of short texts that come again; bounds memory on hostile input. */
+const MOST_TEXTS = 4096;
+const LONGEST_TEXT = 64;
+
+/** One string for all equal texts of a source: most records repeat one (a module's name, a task's). */
+export class TextTable {
+  private readonly byHash = new Map<number, { bytes: Buffer; text: string }>();
+
+  /** The text in `bytes[start..end)`. */
+  read(bytes: Buffer, start: number, end: number): string {
+    if (end - start > LONGEST_TEXT) return bytes.toString("utf8", start, end);
+    let hash = end - start;
+    for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
+    const known = this.byHash.get(hash);
+    if (known !== undefined && isEqual(known.bytes, bytes, start, end)) return known.text;
+    const text = bytes.toString("utf8", start, end);
+    if (this.byHash.size >= MOST_TEXTS) this.byHash.clear();
+    this.byHash.set(hash, { bytes: Buffer.from(bytes.subarray(start, end)), text });
+    return text;
+  }
+}
+
+function isEqual(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  if (known.length !== end - start) return false;
+  for (let at = start; at < end; at++) if (known[at - start] !== bytes[at]) return false;
+  return true;
 }
 
 /** What the kernel writes instead of a string that it could not read. */
@@ -34,7 +63,7 @@ export function readValue(record: RecordBytes, field: Field): Value {
   if (field.content === "bytes") return record.bytes.toString("hex", start, end);
   let stop = start;
   while (stop < end && record.bytes[stop] !== 0) stop++;
-  const text = record.bytes.toString("utf8", start, stop);
+  const text = record.texts.read(record.bytes, start, stop);
   return text === FAULT ? null : text;
 }
 

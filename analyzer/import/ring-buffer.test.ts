@@ -16,7 +16,7 @@ function walk(bytes: Buffer, machine: Machine, offset = 0) {
   walker.enterPage(offset);
   const { missed } = walker;
   const times: bigint[] = [];
-  while (walker.next()) times.push(walker.base + BigInt(walker.delta));
+  while (walker.next()) times.push(walker.time);
   return { times, missed, damage: walker.damage };
 }
 

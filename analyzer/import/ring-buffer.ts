@@ -40,18 +40,25 @@ const DATA_TYPE_MAX = 28;
 const PADDING = 29;
 const TIME_EXTEND = 30;
 
-/** Bits of an absolute time stamp that records cannot hold; they are taken from the time before. */
-const ABSOLUTE_HIGH_BITS = 0xf8n << 56n;
+/** High half of an absolute time stamp: bits that records cannot hold are taken from the time before. */
+const ABSOLUTE_HIGH_BITS = 0xf8000000;
+
+const TWO_32 = 2 ** 32;
+/** Where two halves become one number, without a bigint in between. */
+const HALVES = new Uint32Array(2);
+const WHOLE = new BigUint64Array(HALVES.buffer);
+const [LOW, HIGH] = HOST_IS_LITTLE_ENDIAN ? [0, 1] : [1, 0];
 
 /**
  * Walks the records of a page; `enterPage` and `next` leave what they found in the fields, so that walking makes no
- * objects. The time of a record is `base + delta`.
+ * objects; nor are times bigints until somebody asks.
  */
 export class PageWalker {
-  /** Raw clock units: the page's time stamp, moved on by extended and absolute stamps. */
-  base = 0n;
-  /** Raw clock units since `base`; exact, because what could exceed 2^53 goes into `base`. */
-  delta = 0;
+  /** Raw clock units: the page's time stamp in halves, moved on by extended and absolute stamps. */
+  private baseLow = 0;
+  private baseHigh = 0;
+  /** Raw clock units since then; exact, because what could exceed 2^53 goes into the base. */
+  private delta = 0;
   /** Payload of the current record: offsets in the chunk's bytes. `end` is padded to four bytes. */
   start = 0;
   end = 0;
@@ -79,6 +86,14 @@ export class PageWalker {
     this.words = chunk.words;
   }
 
+  /** Time of the current record, in raw clock units. */
+  get time(): bigint {
+    const low = this.baseLow + this.delta;
+    HALVES[LOW] = low;
+    HALVES[HIGH] = low < TWO_32 ? this.baseHigh : this.baseHigh + Math.floor(low / TWO_32);
+    return WHOLE[0]!;
+  }
+
   /** Begins the page at byte `offset` (a multiple of 4) of the chunk. */
   enterPage(offset: number): void {
     const { dataOffset, longSize, pageSize } = this.layout;
@@ -93,7 +108,8 @@ export class PageWalker {
       this.damage = "the page is cut within its header";
       return;
     }
-    this.base = view.getBigUint64(offset, this.littleEndian);
+    this.baseLow = view.getUint32(offset + (this.littleEndian ? 0 : 4), this.littleEndian);
+    this.baseHigh = view.getUint32(offset + (this.littleEndian ? 4 : 0), this.littleEndian);
     // A big-endian 64-bit kernel has the low half of the counter, and with it the flags, in the second word.
     const commitAt = offset + 8 + (longSize === 8 && !this.littleEndian ? 4 : 0);
     const commit = view.getUint32(commitAt, this.littleEndian);
@@ -117,8 +133,41 @@ export class PageWalker {
     return Number.isSafeInteger(count) && count > 0 ? count : -1;
   }
 
-  /** Moves to the next data record; false at the end of the page. */
+  /**
+   * Passes over short records as long as `actions` says `from` or more of their event ids.
+   * @returns how many.
+   */
+  skip(actions: Uint8Array, from: number): number {
+    const { words, limit, littleEndian } = this;
+    const idShift = littleEndian ? 0 : 16;
+    let { position, delta } = this;
+    let count = 0;
+    while (position < limit) {
+      const word = words[position >>> 2]!;
+      const type = littleEndian ? word & 31 : word >>> 27;
+      if (type === 0 || type > DATA_TYPE_MAX) break;
+      const end = position + 4 + type * 4;
+      if (end > limit || actions[(words[(position >>> 2) + 1]! >>> idShift) & 0xffff]! < from) break;
+      delta += littleEndian ? word >>> 5 : word & COMMIT_MASK;
+      position = end;
+      count++;
+    }
+    this.position = position;
+    this.delta = delta;
+    return count;
+  }
+
+  /** Moves to the next data record; false at the end of the page, and the time stays that of the last record. */
   next(): boolean {
+    const { baseLow, baseHigh, delta } = this;
+    if (this.advance()) return true;
+    this.baseLow = baseLow;
+    this.baseHigh = baseHigh;
+    this.delta = delta;
+    return false;
+  }
+
+  private advance(): boolean {
     while (this.position < this.limit) {
       const at = this.position;
       const word = this.words[at >>> 2]!;
@@ -140,12 +189,15 @@ export class PageWalker {
       if (at + 8 > this.limit) return this.stop(at);
       const second = this.words[(at >>> 2) + 1]!;
       if (type === TIME_EXTEND) {
-        this.base += BigInt(this.delta + delta) + (BigInt(second) << 27n);
+        const low = this.baseLow + this.delta + delta + ((second << 27) >>> 0);
+        this.baseHigh = (this.baseHigh + (second >>> 5) + Math.floor(low / TWO_32)) >>> 0;
+        this.baseLow = low >>> 0;
         this.delta = 0;
         this.position = at + 8;
       } else if (type > TIME_EXTEND) {
-        const old = this.base + BigInt(this.delta);
-        this.base = ((BigInt(second) << 27n) + BigInt(delta)) | (old & ABSOLUTE_HIGH_BITS);
+        const oldHigh = this.baseHigh + Math.floor((this.baseLow + this.delta) / TWO_32);
+        this.baseHigh = ((second >>> 5) | (oldHigh & ABSOLUTE_HIGH_BITS)) >>> 0;
+        this.baseLow = ((second << 27) | delta) >>> 0;
         this.delta = 0;
         this.position = at + 8;
       } else {

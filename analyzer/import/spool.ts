@@ -27,9 +27,9 @@ export class Spool {
     writeAll(this.fd, bytes);
   }
 
-  /** Up to `length` bytes; shorter at the end. */
-  read(offset: number, length: number): Buffer {
-    if (this.fd !== null) return readAll(this.fd, offset, Math.min(length, this.size - offset));
+  /** Up to `length` bytes; shorter at the end. They may lie in `into`. */
+  read(offset: number, length: number, into?: Buffer): Buffer {
+    if (this.fd !== null) return readAll(this.fd, offset, Math.min(length, this.size - offset), into);
     if (this.parts.length !== 1) this.parts = [Buffer.concat(this.parts)];
     return this.parts[0]!.subarray(offset, offset + length);
   }
@@ -53,9 +53,10 @@ function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
-/** Up to `length` bytes at `offset`, in memory of their own (so that they are aligned). */
-export function readAll(fd: number, offset: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(Math.max(0, length));
+/** Up to `length` bytes at `offset`, in `into` where they fit, else in memory of their own (so that they are aligned). */
+export function readAll(fd: number, offset: number, length: number, into?: Buffer): Buffer {
+  const isFitting = into !== undefined && into.length >= length;
+  const bytes = isFitting ? into.subarray(0, Math.max(0, length)) : Buffer.allocUnsafeSlow(Math.max(0, length));
   let done = 0;
   while (done < bytes.length) {
     const count = readSync(fd, bytes, done, bytes.length - done, offset + done);

@@ -13,7 +13,7 @@ export class DamagedPart extends Error {
 /** Bytes with random access: the file, or a decompressed section of it. */
 export interface Bytes {
   size: number;
-  read(offset: number, length: number): Buffer;
+  read(offset: number, length: number, into?: Buffer): Buffer;
 }
 
 const WINDOW = 0x10000;

@@ -4,7 +4,7 @@ import type { Decompress } from "./decompress.js";
 import type { Bytes } from "./trace-dat-bytes.js";
 import type { CpuData } from "./trace-dat-file.js";
 
-/** A run of pages; all whole, except that the last one of a cut file may be short. */
+/** A run of pages; all whole, except that the last one of a cut file may be short. Valid until the next is asked for. */
 export interface Pages {
   kind: "pages";
   bytes: Buffer;
@@ -38,8 +38,10 @@ export function* readRawPages(
 ): Generator<Pages | MissingPages> {
   const end = Math.min(data.offset + data.size, file.size);
   const step = Math.max(pageSize, pieceBytes - (pieceBytes % pageSize));
+  const memory = Buffer.allocUnsafeSlow(Math.max(0, Math.min(step, end - data.offset)));
   for (let offset = data.offset; offset < end; offset += step) {
-    yield { kind: "pages", bytes: file.read(offset, Math.min(step, end - offset)), offset, isCompressed: false };
+    const bytes = file.read(offset, Math.min(step, end - offset), memory);
+    yield { kind: "pages", bytes, offset, isCompressed: false };
   }
   const missing = data.offset + data.size - Math.max(end, data.offset);
   if (missing > 0) {

@@ -1,6 +1,6 @@
 /** The items of one CPU in one buffer, in its order. */
 
-import type { RecordBytes } from "./record-fields.js";
+import type { RecordBytes, TextTable } from "./record-fields.js";
 import { type Chunk, makeChunk, type PageLayout, PageWalker } from "./ring-buffer.js";
 import type { MissingPages, Pages } from "./trace-dat-chunks.js";
 import type { Report } from "./trace-dat-file.js";
@@ -12,8 +12,9 @@ export interface CpuSource {
   layout: PageLayout;
   pieces: Iterator<Pages | MissingPages>;
   decoder: RecordDecoder;
-  /** From raw clock units to the times of the trace. */
-  toTime(raw: bigint): Nanoseconds;
+  texts: TextTable;
+  /** From raw clock units to the times of the trace; null where they are the same. */
+  toTime: ((raw: bigint) => Nanoseconds) | null;
   report: Report;
 }
 
@@ -49,7 +50,14 @@ export class CpuStream {
     const { littleEndian } = source.layout;
     this.chunk = makeChunk(Buffer.alloc(0), littleEndian);
     this.walker = new PageWalker(source.layout, this.chunk);
-    this.record = { bytes: this.chunk.bytes, view: this.chunk.view, littleEndian, start: 0, end: 0 };
+    this.record = {
+      bytes: this.chunk.bytes,
+      view: this.chunk.view,
+      littleEndian,
+      start: 0,
+      end: 0,
+      texts: source.texts,
+    };
   }
 
   /** The next items, at least one; null at the end. */
@@ -89,12 +97,10 @@ export class CpuStream {
     const { words } = this.chunk;
     const idShift = this.source.layout.littleEndian ? 0 : 16;
     let count = 0;
-    let base = 0n;
-    let delta = 0;
-    while (walker.next()) {
+    for (;;) {
+      if (this.pending === null && !this.isAfterBreak) count += walker.skip(actions, ACTION.SKIP);
+      if (!walker.next()) break;
       count++;
-      base = walker.base;
-      delta = walker.delta;
       if (this.isAfterBreak) this.beginAfterBreak();
       const id = (words[walker.start >>> 2]! >>> idShift) & 0xffff;
       if (this.pending !== null || actions[id]! < ACTION.SKIP) this.takeRecord(id);
@@ -102,7 +108,7 @@ export class CpuStream {
     this.recordCount += count;
     // One time per page is enough for a stream that is only skipped through.
     if (count > 0) {
-      const last = this.source.toTime(base + BigInt(delta));
+      const last = this.now();
       if (this.last !== null && last < this.last) this.reportGoingBack();
       this.last = last;
     }
@@ -143,7 +149,8 @@ export class CpuStream {
   }
 
   private now(): Nanoseconds {
-    return this.source.toTime(this.walker.base + BigInt(this.walker.delta));
+    const { toTime } = this.source;
+    return toTime === null ? this.walker.time : toTime(this.walker.time);
   }
 
   /** Hands the pending event over, now that the record behind it is known. */

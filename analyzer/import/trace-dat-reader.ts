@@ -2,6 +2,7 @@
 
 import { parseKallsyms } from "./kallsyms.js";
 import { mergeByTime } from "./merge.js";
+import { TextTable } from "./record-fields.js";
 import { StackTable } from "./stack-table.js";
 import { shiftOf } from "./time-shift.js";
 import { type Bytes, DamagedPart } from "./trace-dat-bytes.js";
@@ -135,12 +136,14 @@ function openStreams(bytes: Bytes, file: TraceDatFile, decoder: RecordDecoder, r
   const { littleEndian, pageHeader, options } = file;
   const toTime = (cpu: number) => {
     const toHost = options.timeShift === null ? null : shiftOf(options.timeShift, cpu);
+    if (toHost === null && options.scale === null && options.timeOffset === 0n) return null;
     return (recorded: bigint) => {
       const raw = toHost === null ? recorded : toHost(recorded);
       const scaled = options.scale === null ? raw : (raw * options.scale.mult) >> options.scale.shift;
       return scaled + options.timeOffset;
     };
   };
+  const texts = new TextTable();
   const data = soundData(file, report);
   const pieceBytes = Math.min(PIECE_BYTES, PIECES_BYTES / Math.max(1, data.length));
   return data.map(({ buffer, cpuData }) => {
@@ -150,6 +153,7 @@ function openStreams(bytes: Bytes, file: TraceDatFile, decoder: RecordDecoder, r
       layout: { ...pageHeader, pageSize, littleEndian },
       pieces: openPieces(bytes, file, buffer, cpuData, pageSize, pieceBytes),
       decoder,
+      texts,
       toTime: toTime(cpuData.cpu),
       report,
     });

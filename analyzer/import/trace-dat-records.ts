@@ -1,9 +1,9 @@
 /** Turns the records of a trace.dat into events, and says early which records nobody wants. */
 
-import type { EventFormat } from "./event-format.js";
+import type { EventFormat, Field } from "./event-format.js";
 import { type RecordBytes, readAddress, readInteger, readValue } from "./record-fields.js";
 import type { StackTable } from "./stack-table.js";
-import type { Nanoseconds, Probe, Stack, TraceEvent, Wants } from "./trace-event.js";
+import type { Nanoseconds, Probe, Stack, TraceEvent, Value, Wants } from "./trace-event.js";
 
 /** What to do with the records of an event id. Those from SKIP on mean nothing where no wanted event came before. */
 export const ACTION = { UNMET: 0, DECODE: 1, SKIP: 2, KERNEL_STACK: 3, USER_STACK: 4 } as const;
@@ -20,10 +20,19 @@ export interface RecordContext {
   onUnknown(id: number): void;
 }
 
+/** Where a stack record has its frames, and how many. */
+interface StackFields {
+  id: number;
+  caller: Field | null;
+  size: Field | null;
+}
+
 export class RecordDecoder {
   /** By event id; UNMET until `meet` was called. */
   readonly actions = new Uint8Array(0x10000);
   private readonly decoders: (EventDecoder | undefined)[] = [];
+  /** Of the kind of stack record met last; there is seldom another. */
+  private stack: StackFields | null = null;
   private readonly pidOffset: number;
   private readonly flagsOffset: number;
 
@@ -73,7 +82,7 @@ export class RecordDecoder {
       tid,
       comm: this.context.comms.get(tid) ?? (tid === 0 ? "<idle>" : ""),
       flags: flagsAt < record.end ? record.view.getUint8(flagsAt) : null,
-      args: format.fields.map((field) => readValue(record, field)),
+      args: readValues(record, format.fields),
       returnsTo: returnAddress === null ? null : this.context.stacks.locate(returnAddress),
       stack: null,
       nextOnCpu: null,
@@ -91,17 +100,28 @@ export class RecordDecoder {
    * with it reserve more than they fill.
    */
   stackOf(id: number, record: RecordBytes, words: Uint32Array): Stack | null {
-    const format = this.context.formats.get(id);
-    const field = (name: string) => format?.fields.find((candidate) => candidate.name === name);
-    const caller = field("caller");
-    const size = field("size");
-    if (caller === undefined || caller.offset % 4 !== 0) return null;
+    const { caller, size } = this.stackFields(id);
+    if (caller === null) return null;
     const start = record.start + caller.offset;
-    const count = size?.content === "integer" ? readInteger(record, size) : null;
-    const counted = count !== null && count > 0n ? start + Number(count) * this.context.longSize : record.end;
-    const end = Math.min(counted, record.end);
+    const count = size === null ? 0 : Number(readInteger(record, size) ?? 0n);
+    const end = count > 0 ? Math.min(start + count * this.context.longSize, record.end) : record.end;
     return start > end ? null : this.context.stacks.intern(words, start >>> 2, end >>> 2);
   }
+
+  private stackFields(id: number): StackFields {
+    if (this.stack?.id === id) return this.stack;
+    const fields = this.context.formats.get(id)?.fields ?? [];
+    const caller = fields.find(({ name, offset }) => name === "caller" && offset % 4 === 0) ?? null;
+    const size = fields.find(({ name, content }) => name === "size" && content === "integer") ?? null;
+    this.stack = { id, caller, size };
+    return this.stack;
+  }
+}
+
+function readValues(record: RecordBytes, fields: readonly Field[]): Value[] {
+  const values: Value[] = [];
+  for (const field of fields) values.push(readValue(record, field));
+  return values;
 }
 
 /** The probes of one event format: one, or for kprobe events one for each address that they sit on. */

@@ -252,8 +252,11 @@ export interface Input {
   path: string;
   /** Bytes in the unwrapped file; null for a stream. */
   size: number | null;
-  /** Up to `length` bytes at `offset`; shorter at the end of the file. Not for streams. */
-  read(offset: number, length: number): Buffer;
+  /**
+   * Up to `length` bytes at `offset`; shorter at the end of the file. Not for streams. They may lie in `into`, which
+   * who reads much gives again and again: fresh memory costs more than reading.
+   */
+  read(offset: number, length: number, into?: Buffer): Buffer;
   /** The first bytes, for detection: at most 64 KiB. */
   head: Buffer;
   /** Lines for a stream (through split2), without their line ends; null for a file. */

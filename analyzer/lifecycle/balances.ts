@@ -13,8 +13,7 @@ import type { Observer } from "./world.js";
 interface Passed {
   site: CallSite;
   count: number;
-  /** The first ones, and the last. */
-  operations: Operation[];
+  operations: FirstAndLast;
 }
 
 /** Few sites each: looking through them is faster than any index. */
@@ -27,8 +26,8 @@ interface Lives {
   count: number;
 }
 
-/** Operations that are remembered per object and call site: half of them the first, half the last ones. */
-const REMEMBERED = 32;
+/** Operations that are remembered per object and call site: so many of the first and of the last ones. */
+const REMEMBERED = 16;
 /** Lives that are over and still remembered: their tallies, or of the usual ones what they taught. */
 const MOST_KEPT = 4096;
 /** Lives with the same counts, after which more of them are nothing but usual. */
@@ -46,6 +45,44 @@ export interface Life {
 /** A life that was learned from. */
 interface Past extends Life {
   lives: Lives;
+}
+
+/** The first operations and the last ones, without moving any as more come. */
+class FirstAndLast {
+  readonly #first: Operation[] = [];
+  /** From `#oldest` on, around. */
+  #last: Operation[] = [];
+  #oldest = 0;
+
+  add(operation: Operation): void {
+    if (this.#first.length < REMEMBERED) this.#first.push(operation);
+    else if (this.#last.length < REMEMBERED) this.#last.push(operation);
+    else {
+      this.#last[this.#oldest] = operation;
+      this.#oldest = (this.#oldest + 1) % REMEMBERED;
+    }
+  }
+
+  /** @returns false when it is not remembered. */
+  remove(operation: Operation): boolean {
+    const index = this.#first.indexOf(operation);
+    if (index >= 0) {
+      this.#first.splice(index, 1);
+      return true;
+    }
+    const last = this.#inOrder();
+    this.#last = last.filter((one) => one !== operation);
+    this.#oldest = 0;
+    return this.#last.length < last.length;
+  }
+
+  all(): Operation[] {
+    return [...this.#first, ...this.#inOrder()];
+  }
+
+  #inOrder(): Operation[] {
+    return [...this.#last.slice(this.#oldest), ...this.#last.slice(0, this.#oldest)];
+  }
 }
 
 /** References that were taken and not given back. */
@@ -85,12 +122,11 @@ export class Balances implements Observer {
     }
     let passed = passedAt(tally, site);
     if (!passed) {
-      passed = { site, count: 0, operations: [] };
+      passed = { site, count: 0, operations: new FirstAndLast() };
       tally.push(passed);
     }
     passed.count++;
-    if (passed.operations.length >= REMEMBERED) passed.operations.splice(REMEMBERED / 2, 1);
-    passed.operations.push(operation);
+    passed.operations.add(operation);
   }
 
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
@@ -98,10 +134,7 @@ export class Balances implements Observer {
     const site = this.#sites.of(operation);
     const tally = this.#tallies.get(object);
     const passed = site && tally && passedAt(tally, site);
-    const index = passed?.operations.lastIndexOf(operation) ?? -1;
-    if (!passed || index < 0) return;
-    passed.count--;
-    passed.operations.splice(index, 1);
+    if (passed?.operations.remove(operation)) passed.count--;
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
@@ -239,10 +272,10 @@ export class Balances implements Observer {
     const count = beganWith(object);
     if (!tally || count === null || count === 0) return;
     const site = this.#sites.creation(object.class);
-    const operations = object.created === null ? [] : [object.created];
-    const passed = passedAt(tally, site);
-    if (passed) Object.assign(passed, { count, operations });
-    else tally.push({ site, count, operations });
+    if (passedAt(tally, site)) return;
+    const operations = new FirstAndLast();
+    if (object.created !== null) operations.add(object.created);
+    tally.push({ site, count, operations });
   }
 }
 
@@ -303,7 +336,7 @@ function total(tally: Tally, sites: readonly CallSite[]): number {
 }
 
 function operationsAt(tally: Tally, sites: readonly CallSite[]): Operation[] {
-  return sites.flatMap((site) => passedAt(tally, site)?.operations ?? []).sort((a, b) => a.event.id - b.event.id);
+  return sites.flatMap((site) => passedAt(tally, site)?.operations.all() ?? []).sort((a, b) => a.event.id - b.event.id);
 }
 
 /**

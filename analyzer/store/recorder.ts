@@ -2,7 +2,7 @@
 import type { Database } from "better-sqlite3";
 import type { AuditOutcome, Recorder } from "../audit.js";
 import type { AuditEvent, Operation } from "../decode/operation.js";
-import type { CodeLocation, Probe, SourceFacts, Stack, SymbolTable, Value } from "../import/trace-event.js";
+import type { CodeLocation, Probe, SourceFacts, Stack, SymbolTable } from "../import/trace-event.js";
 import { beganWith } from "../lifecycle/balances.js";
 import type { CallSite, CallSites } from "../lifecycle/call-sites.js";
 import type { KernelObject } from "../lifecycle/objects.js";
@@ -132,7 +132,7 @@ export class StoreRecorder implements Recorder {
 
   #event(event: AuditEvent): void {
     const { args } = event;
-    this.#events.add(
+    this.#events.add([
       event.id,
       event.source,
       this.#probe(event.probe),
@@ -143,14 +143,14 @@ export class StoreRecorder implements Recorder {
       event.flags,
       event.nextOnCpu,
       this.#stack(event.stack),
-      cell(args[0]),
-      cell(args[1]),
-      cell(args[2]),
-      cell(args[3]),
+      args[0] ?? null,
+      args[1] ?? null,
+      args[2] ?? null,
+      args[3] ?? null,
       args.length > 4
         ? JSON.stringify(args.slice(4).map((value) => (typeof value === "bigint" ? String(value) : value)))
         : null,
-    );
+    ]);
   }
 
   began(_object: KernelObject, before: KernelObject | null): void {
@@ -173,8 +173,9 @@ export class StoreRecorder implements Recorder {
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
     if (!this.#keepsEvents || this.#waiting.findLast((entry) => entry.operation === operation)) return;
     // It was counted when nobody knew yet.
-    if (what === "outcome" && operation.outcome === "refused") this.#count(operation, -1);
-    this.#addOperation(this.#lateOutcomes, operation, object.id);
+    const kind = this.#operation(operation);
+    if (what === "outcome" && operation.outcome === "refused") this.#count(operation, kind, -1);
+    this.#addOperation(this.#lateOutcomes, operation, object.id, kind);
   }
 
   unregistered(entry: Registration): void {
@@ -282,14 +283,14 @@ export class StoreRecorder implements Recorder {
 
   #writeLedger(count: number): void {
     for (const { operation, object } of this.#waiting.splice(0, count)) {
-      this.#addOperation(this.#ledger, operation, object);
-      if (operation.outcome !== "refused") this.#count(operation, 1);
+      const kind = this.#operation(operation);
+      this.#addOperation(this.#ledger, operation, object, kind);
+      if (operation.outcome !== "refused") this.#count(operation, kind, 1);
     }
   }
 
-  #count(operation: Operation, by: number): void {
+  #count(operation: Operation, kind: number, by: number): void {
     if (operation.delta === 0) return;
-    const kind = this.#operation(operation);
     let stacks = this.#counts.get(kind);
     if (!stacks) {
       stacks = new Map();
@@ -299,9 +300,8 @@ export class StoreRecorder implements Recorder {
     stacks.set(stack, (stacks.get(stack) ?? 0) + by);
   }
 
-  #addOperation(rows: Rows, operation: Operation, object: number): void {
-    const kind = this.#operation(operation);
-    rows.add(operation.event.id, object, kind, refsBefore(operation), operation.outcome, operation.result);
+  #addOperation(rows: Rows, operation: Operation, object: number, kind: number): void {
+    rows.add([operation.event.id, object, kind, refsBefore(operation), operation.outcome, operation.result]);
   }
 
   #object(object: KernelObject): void {
@@ -310,7 +310,7 @@ export class StoreRecorder implements Recorder {
     const name = object.class.class;
     if (began !== null && began > 0) this.#creations.set(name, (this.#creations.get(name) ?? 0) + began);
     const exact = object.ledger === null || (object.ledger.breaks.length === 0 && object.losses === 0);
-    this.#objects.add(
+    this.#objects.add([
       object.id,
       name,
       `${object.class.title} ${named ? object.key : `0x${object.key.toString(16)}`}`,
@@ -323,11 +323,11 @@ export class StoreRecorder implements Recorder {
       object.ledger?.value() ?? null,
       exact ? 1 : 0,
       began,
-    );
+    ]);
   }
 
   #registration(entry: Registration): void {
-    this.#registrations.add(
+    this.#registrations.add([
       entry.id,
       entry.class.class,
       signed(entry.key),
@@ -340,7 +340,7 @@ export class StoreRecorder implements Recorder {
       entry.orphaned === null ? 0 : 1,
       entry.owner?.began?.time ?? null,
       entry.owner?.ended?.time ?? null,
-    );
+    ]);
   }
 
   /** What the rows call by number. */
@@ -441,11 +441,6 @@ function signed(value: bigint): bigint;
 function signed(value: bigint | null): bigint | null;
 function signed(value: bigint | null): bigint | null {
   return value === null ? null : BigInt.asIntN(64, value);
-}
-
-function cell(value: Value | undefined): Cell {
-  if (value === undefined || value === null) return null;
-  return typeof value === "bigint" ? BigInt.asIntN(64, value) : value;
 }
 
 function refsBefore(operation: Operation): number | null {

@@ -13,9 +13,9 @@ export interface PackedRows {
   columns: readonly string[];
   rows: number;
   kinds: Uint8Array<ArrayBuffer>;
-  /** 64 bits per cell: a double, or a signed integer. */
+  /** 64 bits per cell: a double, a signed integer, or which of the texts. */
   values: ArrayBuffer;
-  /** In the order of the cells that hold them. */
+  /** Each once: most come again and again. */
   texts: string[];
 }
 
@@ -25,7 +25,7 @@ export class RowBatch {
   readonly #kinds: Uint8Array<ArrayBuffer>;
   readonly #numbers: Float64Array<ArrayBuffer>;
   readonly #integers: BigInt64Array<ArrayBuffer>;
-  readonly #texts: string[] = [];
+  readonly #texts = new Map<string, number>();
 
   constructor(
     private readonly table: string,
@@ -43,7 +43,7 @@ export class RowBatch {
     return this.rows === this.capacity;
   }
 
-  /** Integers must fit into 64 bits, signed. */
+  /** Of integers the low 64 bits are taken, signed. */
   add(cells: readonly Cell[]): void {
     let at = this.rows++ * this.#width;
     for (const cell of cells) {
@@ -55,16 +55,25 @@ export class RowBatch {
         this.#integers[at] = cell;
       } else if (cell !== null) {
         this.#kinds[at] = KIND.TEXT;
-        this.#texts.push(cell);
+        this.#numbers[at] = this.#textNumber(cell);
       }
       at++;
     }
   }
 
+  #textNumber(text: string): number {
+    let number = this.#texts.get(text);
+    if (number === undefined) {
+      number = this.#texts.size;
+      this.#texts.set(text, number);
+    }
+    return number;
+  }
+
   /** The batch must not be used afterwards when its memory changes threads. */
   pack(): PackedRows {
     const { table, columns, rows } = this;
-    return { table, columns, rows, kinds: this.#kinds, values: this.#numbers.buffer, texts: this.#texts };
+    return { table, columns, rows, kinds: this.#kinds, values: this.#numbers.buffer, texts: [...this.#texts.keys()] };
   }
 }
 
@@ -75,7 +84,6 @@ export class CellReader {
   readonly #integers: BigInt64Array;
   readonly #texts: readonly string[];
   #at = 0;
-  #text = 0;
 
   constructor({ kinds, values, texts }: PackedRows) {
     this.#kinds = kinds;
@@ -89,6 +97,6 @@ export class CellReader {
     const kind = this.#kinds[at];
     if (kind === KIND.NUMBER) return this.#numbers[at]!;
     if (kind === KIND.BIGINT) return this.#integers[at]!;
-    return kind === KIND.TEXT ? this.#texts[this.#text++]! : null;
+    return kind === KIND.TEXT ? this.#texts[this.#numbers[at]!]! : null;
   }
 }

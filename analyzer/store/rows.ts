@@ -19,8 +19,8 @@ export class RowInserter {
     this.database.exec("BEGIN");
     for (let left = batch.rows; left > 0; ) {
       const rows = left >= ROWS_PER_STATEMENT ? ROWS_PER_STATEMENT : 1;
-      const block: Cell[] = [];
-      for (let count = rows * batch.columns.length; count > 0; count--) block.push(cells.next());
+      const block: Cell[] = new Array(rows * batch.columns.length);
+      for (let at = 0; at < block.length; at++) block[at] = cells.next();
       this.#statement(batch, rows).run(block);
       left -= rows;
     }

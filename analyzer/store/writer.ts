@@ -32,7 +32,7 @@ export interface FromThread {
 
 /** Rows of one table. */
 export interface Rows {
-  add(...cells: Cell[]): void;
+  add(cells: readonly Cell[]): void;
 }
 
 /** Only compiled code can be started as a thread; sources under a loader insert by themselves. */
@@ -58,7 +58,7 @@ export class Writer {
     const fresh = () => new RowBatch(name, columns, ROWS_PER_BATCH);
     this.#batches.set(name, fresh());
     return {
-      add: (...cells) => {
+      add: (cells) => {
         const batch = this.#batches.get(name) as RowBatch;
         batch.add(cells);
         if (!batch.isFull) return;

@@ -10,15 +10,12 @@ import {
   toNanoseconds,
   toValue,
 } from "./bpftrace-line.js";
-import type { LineReader } from "./text-file.js";
-import { Notes } from "./text-notes.js";
+import { Lines, MAX_LINE } from "./lines.js";
 import { TextStacks } from "./text-stack.js";
-import { type Held, Timeline } from "./text-timeline.js";
-import { type Track, Tracks } from "./text-tracks.js";
+import type { Held } from "./text-timeline.js";
+import type { Track } from "./text-tracks.js";
 import type { CodeLocation, Probe, SourceFacts, TraceEvent, TraceItem, Value, Wants } from "./trace-event.js";
 
-/** Longer lines are damage: bpftrace prints at most some hundred bytes a string. */
-const MAX_LINE = 65_536;
 const MAX_FRAMES = 512;
 /** Probes that are told apart; only made-up input has more. */
 const MAX_PROBES = 16_384;
@@ -43,17 +40,11 @@ interface Known {
   wanted: boolean;
 }
 
-export class BpftraceReader implements LineReader {
-  private readonly notes: Notes;
-  private readonly timeline = new Timeline();
-  private readonly tracks: Tracks;
+export class BpftraceReader extends Lines {
   private readonly stacks = new TextStacks(parseFrame);
   private readonly probes = new Map<string, Known>();
   private readonly threads = new Map<string, number>();
   private columns: Columns;
-  private lineNumber = 0;
-  /** Records that had come when `settle` was called last. */
-  private settled = 0;
   /** Text that JSON gave without a line end so far. */
   private begun = "";
   /** The event that frames belong to; null when nobody wants it. */
@@ -65,73 +56,30 @@ export class BpftraceReader implements LineReader {
 
   /** @param sample the first lines, from which the columns are guessed */
   constructor(
-    private readonly facts: SourceFacts,
+    facts: SourceFacts,
     private readonly isJson: boolean,
     sample: readonly string[],
     private readonly wants: Wants,
   ) {
-    this.notes = new Notes(facts.diagnostics);
-    this.tracks = new Tracks(facts);
+    super(facts);
     this.columns = guessColumns(sample.filter((line) => !NOISE.test(line)).map(takeApart));
   }
 
-  feed(buffer: Buffer, offset: number | null): number {
-    let start = 0;
-    for (;;) {
-      const end = buffer.indexOf(0x0a, start);
-      if (end === -1) return start;
-      this.readLine(buffer, start, end, offset === null ? null : offset + start);
-      start = end + 1;
-    }
-  }
-
-  feedRest(buffer: Buffer, offset: number): void {
-    if (buffer.length > 0) this.readLine(buffer, 0, buffer.length, offset);
-  }
-
-  skipEndlessLine(offset: number): void {
-    this.damage("a line without end", offset);
-    this.lineNumber++;
-  }
-
-  take(): TraceItem[] {
-    return this.timeline.take(this.facts.eventCount, false);
-  }
-
-  settle(): TraceItem[] {
-    const items = this.timeline.take(this.facts.eventCount, false, this.settled);
-    this.settled = this.facts.eventCount;
-    return items;
-  }
-
-  finish(): TraceItem[] {
+  protected endText(): void {
     if (this.begun !== "") this.readText(this.begun);
     this.endStack();
-    const items = this.timeline.take(this.facts.eventCount, true);
-    items.push(...this.tracks.finish());
-    if (this.untimed > 0) {
-      this.notes.warn("the program prints no time: print nsecs, else the order of events is a guess", null, null);
-      this.facts.clockIsTime = false;
-      const gap = { kind: "gap", code: "left-out", cpu: null, from: null, to: null, lost: null } as const;
-      this.facts.gaps.push(gap);
-      items.push(gap);
-    }
-    this.notes.finish();
-    return items;
   }
 
-  private damage(message: string, offset: number | null): void {
-    this.notes.warn(message, offset, this.lineNumber + 1);
-    this.tracks.startGap("damaged", null, null);
+  protected conclude(): TraceItem[] {
+    if (this.untimed === 0) return [];
+    this.notes.warn("the program prints no time: print nsecs, else the order of events is a guess", null, null);
+    this.facts.clockIsTime = false;
+    const gap = { kind: "gap", code: "left-out", cpu: null, from: null, to: null, lost: null } as const;
+    this.facts.gaps.push(gap);
+    return [gap];
   }
 
-  private readLine(buffer: Buffer, start: number, lineEnd: number, offset: number | null): void {
-    this.lineNumber++;
-    const end = lineEnd > start && buffer[lineEnd - 1] === 0x0d ? lineEnd - 1 : lineEnd;
-    if (end - start > MAX_LINE) {
-      this.damage("a line too long to be an event", offset);
-      return;
-    }
+  protected readLine(buffer: Buffer, start: number, end: number, offset: number | null): void {
     const line = buffer.toString("utf8", start, end);
     const printed = this.isJson ? readPrinted(line) : null;
     if (printed !== null) this.readObject(printed);

@@ -1,13 +1,14 @@
 /** Reads the samples of a perf.data: those of tracepoints and probes become events, all others are counted. */
 
 import type { ZstdStream } from "./decompress.js";
-import { parseKallsyms } from "./kallsyms.js";
 import { findParts, idOffset, type SampleLayout, type SampleParts } from "./perf-data-attr.js";
 import { addAttr, type PerfHeader, readFeature, readTracingData, takeAttr } from "./perf-data-header.js";
 import { ModuleRanges } from "./perf-data-modules.js";
 import { type PerfRecord, RECORD, visitRecords } from "./perf-data-records.js";
 import { type RecordBytes, TextTable } from "./record-fields.js";
 import { RoundOrder, type Timed } from "./round-order.js";
+import { blankFacts } from "./source-facts.js";
+import { withSymbols } from "./source-symbols.js";
 import { StackTable } from "./stack-table.js";
 import { ByteReader, type Bytes, bufferBytes, DamagedPart } from "./trace-dat-bytes.js";
 import type { Report } from "./trace-dat-file.js";
@@ -19,7 +20,6 @@ import {
   type Input,
   type SourceFacts,
   type Stack,
-  type SymbolTable,
   type TraceEvent,
   type TraceItem,
   type TraceReader,
@@ -54,26 +54,8 @@ export function makePerfReader(
   report: Report,
 ): TraceReader {
   const { header } = file;
-  let symbols: SymbolTable | null | undefined;
-  const facts: SourceFacts = {
-    path: input.path,
-    format: "perf.data",
-    clock: null,
-    clockIsTime: true,
-    kernel: header.kernel,
-    eventCount: 0,
-    cpus: new Map(),
-    gaps: [],
-    diagnostics,
-    listed: [],
-    get symbols() {
-      if (symbols === undefined) symbols = readSymbols(header, report);
-      return symbols;
-    },
-    set symbols(table) {
-      symbols = table;
-    },
-  };
+  const blank = { ...blankFacts(input.path, "perf.data"), kernel: header.kernel, diagnostics };
+  const facts = withSymbols(blank, header, report);
   return {
     facts,
     async *read(wants) {
@@ -88,16 +70,6 @@ export function makePerfReader(
     },
     close: () => input.close(),
   };
-}
-
-function readSymbols(header: PerfHeader, report: Report): SymbolTable | null {
-  try {
-    return header.kallsyms === null ? null : parseKallsyms(header.kallsyms());
-  } catch (error) {
-    if (!(error instanceof DamagedPart)) throw error;
-    report("error", error.offset, `the kernel's symbols cannot be read: ${error.message}`);
-    return null;
-  }
 }
 
 /** What waits for its turn in time: an item of the trace, or a task's name. */

@@ -1,6 +1,7 @@
 /** A snapshot (`ktally snapshot`): JSON, checked before anything believes it. */
 import { type Snapshot, snapshotModel } from "../../collectors/snapshot/model.js";
 import { openInput } from "./input.js";
+import { blankFacts } from "./source-facts.js";
 import {
   type Importer,
   type Input,
@@ -88,17 +89,10 @@ export function snapshotReader(
   const snapshot = snapshots.at(-1) ?? snapshots[0];
   const unread = new Set(snapshots.flatMap((one) => one.unread));
   const facts: SourceFacts = {
-    path,
-    format: "ktally snapshot",
+    ...blankFacts(path, "ktally snapshot"),
     clock: "mono",
-    clockIsTime: true,
     kernel: snapshot.kernel,
-    eventCount: 0,
-    cpus: new Map(),
-    gaps: [],
     diagnostics: [...unread].map((message) => ({ severity: "warning", offset: null, line: null, message })),
-    listed: [],
-    symbols: null,
     snapshot,
   };
   return {

@@ -1,18 +1,15 @@
 /** Reads a text line by line: records, stacks, loss marks, and what is none of these. */
 
+import { Lines, MAX_LINE } from "./lines.js";
 import { printText, probeFields, tracepointFields } from "./text-body.js";
-import type { LineReader } from "./text-file.js";
 import { commOf, EventLine, flagsOf, prefixLength, toTime } from "./text-line.js";
 import { MARK_LENGTH, type Mark } from "./text-marks.js";
-import { Notes } from "./text-notes.js";
 import { type ProbeName, type ProbeSite, ProbeTable, probedLocation } from "./text-probes.js";
 import { framesInBody, TextStacks } from "./text-stack.js";
-import { type Held, Timeline } from "./text-timeline.js";
-import { type Previous, type Track, Tracks } from "./text-tracks.js";
+import type { Held } from "./text-timeline.js";
+import type { Previous, Track } from "./text-tracks.js";
 import type { CodeLocation, SourceFacts, TraceEvent, TraceItem, Wants } from "./trace-event.js";
 
-/** Longer lines are damage: a record fits into a ring-buffer page, which prints to a few KiB. */
-const MAX_LINE = 65_536;
 /** Frames of one stack; the kernel stores at most some hundreds. */
 const MAX_FRAMES = 512;
 const MAX_FRAME = 1024;
@@ -36,50 +33,29 @@ export interface TextDialect {
   prefix: number;
 }
 
-export class TextReader implements LineReader {
+/** Of a line: the event made of it if that is wanted, null for another record, undefined for what is no record. */
+export class TextReader extends Lines<Held | null | undefined> {
   private readonly line = new EventLine();
-  private readonly notes: Notes;
-  private readonly timeline = new Timeline();
   private readonly stacks: TextStacks;
   private readonly probes: ProbeTable;
-  private readonly tracks: Tracks;
   /** The event whose stack is being read, and its frames so far. */
   private stackOf: Previous | null = null;
   private frames: string[] = [];
   /** The event that a continuation line belongs to; null when its text cannot continue or nobody wants it. */
   private continued: Held | null = null;
-  private lineNumber = 0;
-  /** Records that had come when `settle` was called last. */
-  private settled = 0;
 
   constructor(
-    private readonly facts: SourceFacts,
+    facts: SourceFacts,
     private readonly dialect: TextDialect,
     wants: Wants,
   ) {
+    super(facts);
     this.stacks = new TextStacks(dialect.parseFrame);
-    this.notes = new Notes(facts.diagnostics);
     this.probes = new ProbeTable(wants);
-    this.tracks = new Tracks(facts);
-  }
-
-  /**
-   * Reads the whole lines in `buffer`.
-   * @param offset Position of the buffer in its file, null for a stream.
-   * @returns how many bytes are used up; the rest is the beginning of a line.
-   */
-  feed(buffer: Buffer, offset: number | null): number {
-    let start = 0;
-    for (;;) {
-      const end = buffer.indexOf(0x0a, start);
-      if (end === -1) return start;
-      this.readLine(buffer, start, end, offset === null ? null : offset + start);
-      start = end + 1;
-    }
   }
 
   /** Reads what stands behind the last line end: it may be a whole line or the beginning of one. */
-  feedRest(buffer: Buffer, offset: number): void {
+  override feedRest(buffer: Buffer, offset: number): void {
     if (buffer.length === 0) return;
     this.notes.warn(
       "the last line has no line end and may be cut: its last value is not used",
@@ -88,39 +64,17 @@ export class TextReader implements LineReader {
     );
     const frames = this.frames.length;
     this.continued = null;
-    const held = this.readLine(buffer, 0, buffer.length, offset);
+    const held = this.takeLine(buffer, 0, buffer.length, offset);
     if (this.frames.length > frames) this.frames.pop();
     else if (held === undefined) this.tracks.startGap("damaged", null, null);
     if (held?.item?.kind === "event") forgetLastValue(held.item);
   }
 
-  /** A part of the input that holds no line. */
-  private damage(message: string, offset: number | null): void {
-    this.notes.warn(message, offset, this.lineNumber + 1);
-    this.tracks.startGap("damaged", null, null);
-  }
-
-  /** A line that has no end within what can be read at once. */
-  skipEndlessLine(offset: number): void {
-    this.damage("a line without end", offset);
-    this.lineNumber++;
-  }
-
-  take(): TraceItem[] {
-    return this.timeline.take(this.facts.eventCount, false);
-  }
-
-  settle(): TraceItem[] {
-    const items = this.timeline.take(this.facts.eventCount, false, this.settled);
-    this.settled = this.facts.eventCount;
-    return items;
-  }
-
-  /** Hands out all that is left and completes the facts. */
-  finish(): TraceItem[] {
+  protected endText(): void {
     this.finishStack();
-    const items = this.timeline.take(this.facts.eventCount, true);
-    items.push(...this.tracks.finish());
+  }
+
+  protected conclude(): TraceItem[] {
     const { late, unfollowed } = this.timeline;
     if (late > 0)
       this.notes.warn(`${late} events are older than what stands far before them: sort the text`, null, null);
@@ -128,19 +82,11 @@ export class TextReader implements LineReader {
     if (this.tracks.sources > 1) {
       this.notes.warn(`lines of ${this.tracks.sources} files or instances: read as those of one machine`, null, null);
     }
-    this.notes.finish();
-    return items;
+    return [];
   }
 
-  /** @returns the event made of the line if it is wanted, null for another record, undefined for what is no record. */
-  private readLine(buffer: Buffer, lineStart: number, lineEnd: number, offset: number | null): Held | null | undefined {
-    this.lineNumber++;
-    let start = lineStart;
-    const end = lineEnd > start && buffer[lineEnd - 1] === 0x0d ? lineEnd - 1 : lineEnd;
-    if (end - start > MAX_LINE) {
-      this.damage("a line too long to be an event", offset);
-      return undefined;
-    }
+  protected readLine(buffer: Buffer, from: number, end: number, offset: number | null): Held | null | undefined {
+    let start = from;
     if (buffer[start] === 0) {
       // A file that was being written when the machine went down.
       this.damage("NUL bytes", offset);

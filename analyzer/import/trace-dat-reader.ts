@@ -1,11 +1,12 @@
 /** Reads the events of a trace.dat: all CPUs of all buffers in one order. */
 
-import { parseKallsyms } from "./kallsyms.js";
 import { mergeByTime } from "./merge.js";
 import { TextTable } from "./record-fields.js";
+import { blankFacts } from "./source-facts.js";
+import { withSymbols } from "./source-symbols.js";
 import { StackTable } from "./stack-table.js";
 import { shiftOf } from "./time-shift.js";
-import { type Bytes, DamagedPart } from "./trace-dat-bytes.js";
+import type { Bytes } from "./trace-dat-bytes.js";
 import { type MissingPages, type Pages, readCompressedPages, readRawPages } from "./trace-dat-chunks.js";
 import { CpuStream } from "./trace-dat-cpu.js";
 import { type CpuData, isSanePageSize, type Report, type TraceBuffer, type TraceDatFile } from "./trace-dat-file.js";
@@ -15,7 +16,6 @@ import {
   type Gap,
   type Input,
   type SourceFacts,
-  type SymbolTable,
   type TraceItem,
   type TraceReader,
   UnreadableInput,
@@ -37,44 +37,22 @@ export function makeTraceDatReader(
   report: Report,
 ): TraceReader {
   const clock = file.buffers[0]?.clock ?? file.options.clock;
-  let symbols: SymbolTable | null | undefined;
-  const facts: SourceFacts = {
-    path: input.path,
-    format: file.version === 6 ? "trace.dat v6" : `trace.dat v7 (${file.compression})`,
+  const format = file.version === 6 ? "trace.dat v6" : `trace.dat v7 (${file.compression})`;
+  const blank: SourceFacts = {
+    ...blankFacts(input.path, format),
     clock,
     clockIsTime: clock === null || TIME_CLOCKS.has(clock) || file.options.scale !== null,
     kernel: file.options.kernel,
-    eventCount: 0,
-    cpus: new Map(),
-    gaps: [],
     diagnostics,
-    listed: [],
     traceId: file.options.traceId,
     hostTraceId: file.options.timeShift?.peer ?? null,
-    /** Parsing takes about 100 ms, so it waits until something asks. */
-    get symbols() {
-      if (symbols === undefined) symbols = readSymbols(file, report);
-      return symbols;
-    },
-    set symbols(table) {
-      symbols = table;
-    },
   };
+  const facts = withSymbols(blank, file, report);
   return {
     facts,
     read: (wants) => readItems(bytes, file, facts, wants, report),
     close: () => input.close(),
   };
-}
-
-function readSymbols(file: TraceDatFile, report: Report): SymbolTable | null {
-  try {
-    return file.kallsyms === null ? null : parseKallsyms(file.kallsyms());
-  } catch (error) {
-    if (!(error instanceof DamagedPart)) throw error;
-    report("error", error.offset, `the kernel's symbols cannot be read: ${error.message}`);
-    return null;
-  }
 }
 
 async function* readItems(

@@ -12,7 +12,6 @@ import { completeAuditDatabase, settleOutcomes } from "./database.js";
 import { type FindingTexts, writeFindings } from "./findings.js";
 import { writeHolders } from "./holders.js";
 import { writeReports } from "./reports.js";
-import type { Cell } from "./row-batch.js";
 import { writeSnapshotHolders } from "./snapshot-holders.js";
 import { type Rows, Writer } from "./writer.js";
 

@@ -44,6 +44,8 @@ test("Operations in the kernel's own functions are found in its memory", () => {
   expect(operationsOf({ eventfd_ctx_put: `${NOP}${PUT}c3`, nobody_asked: `${NOP}${PUT}c3` })).toEqual([
     "eventfd_ctx_put+10 -1 di",
   ]);
+  // je over ret; int3
+  expect(operationsOf({ eventfd_ctx_put: `${NOP}7402c3cc${PUT}c3` })).toEqual(["eventfd_ctx_put+14 -1 di"]);
   expect(operationsOf({ eventfd_ctx_put: `${NOP}${call(1)}c3`, refcount_dec_and_mutex_lock: `${NOP}c3` })).toEqual([
     "eventfd_ctx_put+5 -1 di",
   ]);

@@ -69,11 +69,16 @@ function codeAt(
   };
 }
 
-/** A breakpoint of somebody's hides what stood there: what follows cannot be decoded. At the end they only pad. */
-function isWhole({ bytes, names, ...code }: CodeFunction): boolean {
-  let end = bytes.length;
-  while (end > 0 && bytes[end - 1] === INT3) end--;
-  const decoded = decodeFunction({ ...code, names, bytes: bytes.subarray(0, end) });
-  const last = decoded.at(-1);
-  return last !== undefined && decoded.every(({ offset }) => bytes[offset] !== INT3);
+/**
+ * A breakpoint of somebody's hides what stood there: what follows cannot be decoded. Behind what never goes on they only
+ * pad, or stop speculation (CONFIG_SLS).
+ */
+function isWhole(code: CodeFunction): boolean {
+  const { bytes } = code;
+  let goesOn = true;
+  return decodeFunction(code).every(({ offset, flow }) => {
+    if (bytes[offset] === INT3) return !goesOn;
+    goesOn = flow !== "end" && flow !== "jump";
+    return true;
+  });
 }

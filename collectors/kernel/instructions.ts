@@ -170,10 +170,8 @@ function flowOf(flow: iced.FlowControl): Instruction["flow"] {
     case FlowControl.Call:
     case FlowControl.IndirectCall:
       return "call";
-    case FlowControl.Interrupt:
-      // int3 pads; ud2 (Exception) warns and goes on.
-      return "next";
     case FlowControl.Exception:
+      // ud2 warns and goes on. int3 (Interrupt) pads behind what never does.
       return "next";
     default:
       return "end";

@@ -3,7 +3,7 @@ import { type Catalog, type CataloguedFunction, conditionsOf } from "../../colle
 import { parseCondition } from "../../collectors/catalog/condition.js";
 import type { ClassEntry, Effect, EffectEntry } from "../../collectors/catalog/schema.js";
 import type { Probe, Stack, SymbolTable, TraceEvent } from "../import/trace-event.js";
-import { Calls, contextKey, taskKey } from "./calls.js";
+import { Calls, contextKey, isInside, taskKey } from "./calls.js";
 import { type Interpretation, interpret, isPointerLike, withoutCloneSuffix } from "./interpret.js";
 import {
   type AuditEvent,
@@ -210,6 +210,7 @@ export class Decoder {
     for (const { class: entry, entry: spec } of meaning.function.meanings) {
       for (const effect of spec.effects) {
         if (effect.object === "ret" || isMetByArguments(effect, meaning.function, event, parameters) !== true) continue;
+        if (effect.within !== undefined && !this.#isWithin(event, effect.within)) continue;
         const of = (word: string | undefined) => valueAt(word, meaning.function, event, parameters);
         const object = objectOf(effect, entry, event, meaning, parameters);
         const isError = typeof object === "bigint" && isErrorPointer(object);
@@ -235,6 +236,11 @@ export class Decoder {
       }
     }
     return signals;
+  }
+
+  #isWithin(event: AuditEvent, name: string): boolean {
+    const call = this.calls.innermost(event, name);
+    return isInside(event, name, call?.entry) ?? call !== null;
   }
 
   /** A recorded field that bears the name of the class's parent (`kvm=` where a device is created). */
@@ -264,7 +270,8 @@ export class Decoder {
       for (const effect of spec.effects) {
         // What only the return can tell: the object is the result, or the entry was not seen.
         const fromReturn = effect.object === "ret";
-        if (!fromReturn && (call || !waitsForReturn(effect) || testsArguments(effect))) continue;
+        const needsEntry = testsArguments(effect) || effect.within !== undefined;
+        if (!fromReturn && (call || !waitsForReturn(effect) || needsEntry)) continue;
         const operation = makeOperation(entry, effect.effect, event, known.name);
         operation.spec = effect;
         if (fromReturn && value !== null && value !== 0n && !isErrorPointer(value)) operation.object = asAddress(value);
@@ -381,7 +388,9 @@ export class Decoder {
 function isNamed(signal: Signal, event: AuditEvent): boolean {
   if (signal.kind !== "operation" && signal.kind !== "update") return false;
   const { operation } = signal;
-  return (operation.event === event || operation.returned === event) && !isNameless(operation);
+  if (operation.event !== event && operation.returned !== event) return false;
+  // Of some functions nobody can tell the object: they are recorded as well as they can be.
+  return !isNameless(operation) || (operation.effect === "create" && operation.spec?.object === undefined);
 }
 
 /** The object is there and its counter has this value; that is all. */

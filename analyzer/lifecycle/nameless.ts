@@ -36,7 +36,8 @@ export class Nameless {
       const found = operations.find((operation, index) => {
         // Between the first ones and the last there may have been more.
         const earliest = index === MOST - 1 ? (operations[MOST - 2]?.event.time ?? 0n) : operation.event.time;
-        return earliest <= to && operation.event.time >= from && mayBeAny(operation);
+        const latest = operation.returned?.time ?? operation.event.time;
+        return earliest <= to && latest >= from && mayBeAny(operation);
       });
       if (found) return found;
     }

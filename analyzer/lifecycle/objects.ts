@@ -105,12 +105,15 @@ export class ObjectTracker {
     return this.#byClass.get(entry.class)?.get(key);
   }
 
-  /** The live object whose memory an address lies in, when it is at most `size` bytes behind the object's start. */
+  /**
+   * The object whose memory an address lies in, when it is at most `size` bytes behind the object's start: a live one,
+   * else one that was there.
+   */
   containing(entry: ClassEntry, address: bigint, size: number): KernelObject | null {
     let found: KernelObject | null = null;
-    for (const object of this.alive(entry)) {
+    for (const object of this.#byClass.get(entry.class)?.values() ?? []) {
       if (typeof object.key !== "bigint" || object.key > address || address - object.key > size) continue;
-      if (found === null || object.key > (found.key as bigint)) found = object;
+      if (found === null || isNearer(object, found)) found = object;
     }
     return found;
   }
@@ -310,6 +313,12 @@ export class ObjectTracker {
     if (known.ledger === null || known.ledger instanceof PrintedLedger) return false;
     return before !== null && before > unused && known.ledger.reachedUnused !== null;
   }
+}
+
+/** Of the live, and then of those that are gone, the one that begins last. */
+function isNearer(object: KernelObject, other: KernelObject): boolean {
+  if ((object.state === "alive") !== (other.state === "alive")) return object.state === "alive";
+  return (object.key as bigint) > (other.key as bigint);
 }
 
 function makeLedger(entry: ClassEntry, created: boolean): CounterLedger | null {

@@ -81,6 +81,7 @@ class BorrowedOutlives implements RuleWatch {
     const findings: Finding[] = [];
     const links = [...this.#outliving, ...this.#links.values()];
     for (const { operation, outlived } of links) {
+      if (operation.outcome === "refused") continue;
       // One pointer to a target is told, not its copies.
       if (outlived === null || told.has(outlived.target) || !this.#isOver(outlived.by)) continue;
       told.add(outlived.target);

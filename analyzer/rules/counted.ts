@@ -1,13 +1,13 @@
 /** What the rules on counters share: the finding's skeleton and an object's story. */
-import { functionsWith } from "../../collectors/catalog/catalog.js";
-import type { ClassEntry } from "../../collectors/catalog/schema.js";
+import type { ClassEntry, EffectEntry } from "../../collectors/catalog/schema.js";
 import { isInside } from "../decode/calls.js";
 import type { Operation } from "../decode/operation.js";
+import { showsEffect } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeObject } from "./describe.js";
 import type { Evidence, Finding, RuleId } from "./finding.js";
 import type { RuleContext } from "./rule.js";
-import { type Judgement, judgeAbsence } from "./verdict.js";
+import { type Judgement, judgeAbsence, judgementOf } from "./verdict.js";
 
 /** Classes whose references the counter rules judge; module references are judged by a rule of their own. */
 export function isCounted(object: KernelObject): boolean {
@@ -23,22 +23,24 @@ export function isCountedClass({ kind, class: name }: ClassEntry): boolean {
  * unrecorded, or the destroyer itself may have done it.
  */
 export function judgeAfterDestroy(context: RuleContext, object: KernelObject, operation: Operation): Judgement | null {
-  const destroyed = object.destroyed;
-  if (!destroyed || !recordsCreators(context, object.class)) return null;
-  const absence = { class: object.class, effect: "create", after: destroyed.event, before: operation.event } as const;
-  const judgement = judgeAbsence(context, absence);
-  if (object.created === null && judgement.verdict === "derived") {
-    judgement.verdict = "suspected";
+  const { destroyed, class: entry } = object;
+  if (!destroyed || !recordsCreators(context, entry)) return null;
+  // Something was created in between, and nobody knows where: here, most likely.
+  const [from, to] = [destroyed.event.time, operation.event.time];
+  if (context.nameless.between(entry, ["create"], from, to) !== null) return null;
+  const absence = { class: entry, effect: "create", after: destroyed.event, before: operation.event } as const;
+  const { loweredBy } = judgeAbsence(context, absence);
+  if (loweredBy.length > 0) return judgementOf(loweredBy);
+  if (object.created === null && creatorsOf(entry).some(({ effect }) => effect.object !== undefined)) {
     const text = "nobody saw it created either: creations may be recorded under another address";
-    judgement.loweredBy.push({ code: "no-object", text, probe: operation.event.probe.name });
+    loweredBy.push({ code: "no-object", text, probe: operation.event.probe.name });
   }
-  const next = context.world.objects.find(object.class, object.key);
-  if (next !== undefined && next !== object && next.first !== operation && judgement.verdict === "derived") {
-    judgement.verdict = "suspected";
+  const next = context.world.objects.find(entry, object.key);
+  if (next !== undefined && next !== object && next.first !== operation) {
     const text = "the address was used again later: another object may have been there";
-    judgement.loweredBy.push({ code: "unseen-end", text, probe: null });
+    loweredBy.push({ code: "unseen-end", text, probe: null });
   }
-  return judgement;
+  return judgementOf(loweredBy);
 }
 
 /** More references than an object of any class has: what is read is no counter any more. */
@@ -67,14 +69,28 @@ export function isDestroyer(operation: Operation, object: KernelObject): boolean
   return isInside(operation.event, destroyed.function, destroyed.event) !== false;
 }
 
-/** Whether every function that creates such objects is recorded with its result. */
+/** Whether every function that creates such objects is recorded, with its result where that decides. */
 export function recordsCreators(context: RuleContext, entry: ClassEntry): boolean {
-  const creators = functionsWith(entry, "create");
-  const returned = new Set<string>();
+  const creators = creatorsOf(entry);
+  return creators.length > 0 && creators.every(({ name, effect }) => isRecorded(context, entry, name, effect));
+}
+
+function creatorsOf(entry: ClassEntry): { name: string; effect: EffectEntry }[] {
+  return Object.entries(entry.functions).flatMap(([name, { effects }]) =>
+    effects.filter(({ effect }) => effect === "create").map((effect) => ({ name, effect })),
+  );
+}
+
+function isRecorded(context: RuleContext, entry: ClassEntry, name: string, effect: EffectEntry): boolean {
+  let isShown = false;
+  let isInsideShown = effect.within === undefined;
   for (const use of context.decoder.uses) {
-    if (use.interpretation.role === "return" && use.named) returned.add(use.interpretation.function.name);
+    const meaning = use.interpretation;
+    if (meaning.role !== "entry" && meaning.role !== "return") continue;
+    if (meaning.function.name === name) isShown ||= showsEffect(use, entry, ["create"]);
+    else if (meaning.function.name === effect.within) isInsideShown = true;
   }
-  return creators.length > 0 && creators.every((name) => returned.has(name));
+  return isShown && isInsideShown;
 }
 
 /** The object's operations up to and including one, as evidence; the one that matters bears the note. */

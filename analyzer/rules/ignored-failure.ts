@@ -13,7 +13,7 @@ export const ignoredFailure: Rule = {
   meta: {
     id: "ignored-failure",
     title: "a register failed and its caller carried on",
-    variants: ["reg-fail-ignored", "put-errptr", "get-errptr"],
+    variants: ["reg-fail-ignored", "reg-fail-reported-ok", "put-errptr", "get-errptr"],
     page: `
 A register returned an error inside an init function, and that init went on as if it had not: it returned 0, or its
 module stayed loaded and was used. What should be there is not, and the exit path will undo what was never done. Or a
@@ -139,7 +139,7 @@ class IgnoredFailure implements RuleWatch {
       : PROVEN;
     return makeFinding({
       rule: "ignored-failure",
-      variant: "reg-fail-ignored",
+      variant: call && isRegister(call) ? "reg-fail-reported-ok" : "reg-fail-ignored",
       judgement,
       class: operation.class,
       object: describeEntry(this.#context, operation.class, operation.key, operation, 1),
@@ -155,4 +155,9 @@ class IgnoredFailure implements RuleWatch {
       trigger: operation,
     });
   }
+}
+
+/** A register itself, whose 0 tells its own caller that all is well. */
+function isRegister({ function: { meanings } }: Call): boolean {
+  return meanings.some(({ entry }) => entry.effects.some(({ effect }) => effect === "register"));
 }

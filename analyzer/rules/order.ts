@@ -14,7 +14,7 @@ export const order: Rule = {
   meta: {
     id: "order",
     title: "setup or teardown in an order that the catalog forbids",
-    variants: ["phase", "put-before-get", "put-in-callback", "free-before-grace"],
+    variants: ["phase", "put-before-get", "put-in-callback", "free-before-grace", "ops-incomplete"],
     page: `
 Something was taken down while something else still relied on it, or made visible before it was ready: an interrupt freed
 while its bypass producer is registered, a device destroyed before the grace period of its readers, the last reference
@@ -55,6 +55,8 @@ class Order implements RuleWatch {
   readonly #rows = new Map<string, Row[]>();
   readonly #first = new Map<string, Row[]>();
   readonly #lastPuts = new Map<string, Row[]>();
+  /** Classes of which a reference has to come first. */
+  readonly #firstGets = new Set<string>();
   readonly #ends = new Map<string, ClassEntry>();
   #pending: Pending[] = [];
   readonly #violations: Violation[] = [];
@@ -66,7 +68,8 @@ class Order implements RuleWatch {
       for (const row of entry.order.map((one) => ({ ...one, class: entry }))) {
         if (row.inside !== undefined) append(this.#lastPuts, entry.class, row);
         else append(this.#rows, row.not, row);
-        if (row.before !== undefined) append(this.#first, row.before, row);
+        if (row.before === "get") this.#firstGets.add(entry.class);
+        else if (row.before !== undefined) append(this.#first, row.before, row);
         if (row.while === "up") for (const name of functionsWith(entry, "destroy")) this.#ends.set(name, entry);
       }
     }
@@ -80,13 +83,16 @@ class Order implements RuleWatch {
     if (this.#pending.length > MAX_PENDING) this.#pending = this.#pending.slice(-MAX_PENDING);
     const ended = this.#ends.get(name);
     if (ended) this.#show(call.entry, null, ({ row, while: going }) => going === "up" && row.class === ended);
-    if (!this.#first.has(name)) return;
-    const around = this.#context.decoder.calls.of(call.entry);
-    this.#show(
-      call.entry,
-      null,
-      ({ row, while: going }) => row.before === name && isCall(going) && around.includes(going),
-    );
+    if (this.#first.has(name)) this.#showBefore(name, call.entry);
+  }
+
+  /** What had to come first comes only now, in the same call. */
+  #showBefore(name: string, event: AuditEvent, operation: Operation | null = null, entry?: ClassEntry): void {
+    const around = this.#context.decoder.calls.of(event);
+    this.#show(event, operation, ({ row, while: going }) => {
+      const isIts = row.before === name && (entry === undefined || row.class === entry);
+      return isIts && isCall(going) && around.includes(going);
+    });
   }
 
   returned(call: Call): void {
@@ -103,11 +109,12 @@ class Order implements RuleWatch {
   }
 
   hears(entry: ClassEntry): boolean {
-    return this.#lastPuts.has(entry.class);
+    return this.#lastPuts.has(entry.class) || this.#firstGets.has(entry.class);
   }
 
   operation(operation: Operation, object: KernelObject): void {
     const { read, effect, event } = operation;
+    if (effect === "get" && this.#pending.length > 0) this.#showBefore("get", event, operation, object.class);
     if (effect !== "put" || read === null || read.guess) return;
     for (const row of this.#lastPuts.get(object.class.class) ?? []) {
       const name = row.inside as string;

@@ -5,6 +5,7 @@ import type { Owner } from "../lifecycle/owners.js";
 import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
+import { LinkAfterFail } from "./link-after-fail.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { isPlanned, judgeAbsence, judgementOf, PROVEN } from "./verdict.js";
 
@@ -28,7 +29,7 @@ used it in between; a table that refuses a duplicate and later takes the key aga
 Fixed before: kvm_exit() now unregisters the VFIO device ops (571ee1b68598).
 `,
   },
-  watch: (context) => [new StaleOps(context)],
+  watch: (context) => [new StaleOps(context), new LinkAfterFail()],
 };
 
 interface Case {
@@ -210,6 +211,7 @@ class StaleOps implements RuleWatch {
 
   #variant(entry: Registration | null, owner: Owner | null): string {
     if (owner?.failed) return "reg-leak-on-error";
+    if (owner?.object != null) return "owner-gone";
     if (entry !== null && moduleEnding(owner) !== null) return "ops-stale";
     return "reg-leak-at-owner-exit";
   }

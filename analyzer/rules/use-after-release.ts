@@ -20,10 +20,11 @@ export const useAfterRelease: Rule = {
   meta: {
     id: "use-after-release",
     title: "an object was used after it was gone",
-    variants: ["use-after-release", "get-after-zero", "double-destroy"],
+    variants: ["use-after-release", "get-after-zero", "double-destroy", "reg-after-release"],
     page: `
 An operation reached an object whose last reference had been dropped or whose destruction had returned. A get that
-reads zero (get-after-zero) revives what is being freed; a second destruction frees twice.
+reads zero (get-after-zero) revives what is being freed; a second destruction frees twice; what is registered after its
+memory was freed (reg-after-release) is called back there.
 
 How ktally knows: the value that the get itself read is zero or less (proven); or operations on an address after its
 destruction although every creation at that address would have been seen, and none was (derived).
@@ -44,9 +45,9 @@ class UseAfterRelease implements RuleWatch {
   readonly #context: RuleContext;
   readonly #fromZero: { object: KernelObject; operation: Operation; value: number }[] = [];
   readonly #afterDestroy = new Map<KernelObject, Operation>();
-  /** Operations on memory that was an object's and holds no counter any more. */
   /** Destructions of what had been destroyed, by the same function. */
   readonly #twice: { object: KernelObject; operation: Operation }[] = [];
+  /** Operations on memory that was an object's and holds no counter any more. */
   readonly #garbage: { object: KernelObject; operation: Operation }[] = [];
 
   constructor(context: RuleContext) {
@@ -54,7 +55,7 @@ class UseAfterRelease implements RuleWatch {
   }
 
   hears(entry: ClassEntry): boolean {
-    return isCountedClass(entry);
+    return isCountedClass(entry) || entry.kind === "object";
   }
 
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
@@ -102,7 +103,7 @@ class UseAfterRelease implements RuleWatch {
     }
     for (const { object, operation } of this.#garbage) findings.push(this.#overwritten(object, operation));
     for (const [object, operation] of this.#afterDestroy) {
-      const finding = this.#used(object, operation);
+      const finding = this.#used(object, operation, isRegister(operation) ? "reg-after-release" : undefined);
       if (finding) findings.push(finding);
     }
     return findings;
@@ -134,4 +135,11 @@ class UseAfterRelease implements RuleWatch {
     finding.sure = "a new object at this address would have been seen to be created";
     return finding;
   }
+}
+
+/** Whether the call hands the object, or a part of it, to a table. */
+function isRegister({ call }: Operation): boolean {
+  return (
+    call?.function.meanings.some(({ entry }) => entry.effects.some(({ effect }) => effect === "register")) === true
+  );
 }

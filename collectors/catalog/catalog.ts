@@ -199,9 +199,16 @@ function checkOrders(classes: ReadonlyMap<string, ClassEntry>, problems: string[
     for (const name of entry.module_refs.flatMap(({ put }) => put)) {
       if (!known.has(name)) problems.push(`class ${entry.class}: module_refs: ${name} is no function`);
     }
+    for (const [caller, { phase_of, effects }] of Object.entries(entry.functions)) {
+      for (const name of [phase_of, ...effects.map(({ within }) => within)]) {
+        if (name !== undefined && !known.has(name))
+          problems.push(`class ${entry.class}: ${caller}: ${name} is no function`);
+      }
+    }
     for (const row of entry.order) {
       const not = row.not === "last put" ? undefined : row.not;
-      for (const name of [not, row.during, row.before, row.within, row.inside]) {
+      const before = row.before === "get" ? undefined : row.before;
+      for (const name of [not, row.during, before, row.within, row.inside]) {
         if (name !== undefined && !known.has(name))
           problems.push(`class ${entry.class}: order: ${name} is no function`);
       }

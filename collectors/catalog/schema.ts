@@ -62,6 +62,10 @@ const effect = z.strictObject({
   target: expression.optional(),
   /** All must hold. */
   when: z.union([condition, z.array(condition)]).optional(),
+  /** It has this effect only inside a call of that function. */
+  within: identifier.optional(),
+  /** Field, recorded at the return, that must be NULL after a refusal. */
+  left: identifier.optional(),
   /** `return`: the effect is complete only when the function returns. Implied by `when`. */
   at: z.enum(["entry", "return"]).optional(),
 });
@@ -131,7 +135,7 @@ const orderEntry = z
     by: identifier.optional(),
     /** ... while another task is in this function. */
     during: identifier.optional(),
-    /** ... before this function was called, in one call of `within`. */
+    /** ... before this function was called, in one call of `within`; `get`: before a reference of the class was taken. */
     before: identifier.optional(),
     within: identifier.optional(),
     /** ... inside this function. */

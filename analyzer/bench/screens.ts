@@ -3,6 +3,9 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const CLI = fileURLToPath(new URL("../cli/main.js", import.meta.url));
+/** What a terminal is asked before the first picture (DA1), and what one answers that says nothing else. */
+const QUESTION = "\u001b[c";
+const ANSWER = "\u001b[?62c";
 /** Nothing more comes of a key after so long without output; milliseconds. */
 const QUIET = 400;
 
@@ -39,6 +42,9 @@ export async function measureScreens(db: string): Promise<Answer[] | null> {
       env: { ...process.env, TERM: "xterm-256color" },
     },
   );
+  terminal.stdout.on("data", (chunk: Buffer) => {
+    if (chunk.includes(QUESTION)) terminal.stdin.write(ANSWER);
+  });
   const failed = new Promise<null>((resolve) => terminal.on("error", () => resolve(null)));
   const first = await Promise.race([answerOf(terminal, begin, (output) => output.includes("Story")), failed]);
   if (first === null) return null;

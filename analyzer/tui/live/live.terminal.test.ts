@@ -20,6 +20,10 @@ describe.each([
     const terminal = terminals.start([...REPLAY, "0.5"], size);
     await terminal.shows(/virtual machine 0xffffcf5cc0421000 +[123] /);
     await terminal.shows(/suspected leak virtual machine 0xffffcf5cc0421000/);
+    terminal.press("8", ":");
+    terminal.type("SELECT class, label FROM objects WHERE class = 'kvm'\n");
+    await terminal.shows("SQL SELECT class", /kvm +virtual machine 0xffffcf5cc0421000/);
+    terminal.press("1");
     await terminal.shows(" ended ·", /[0-9]+ events/, "nothing lost", /kvm 1 \(refs 1\)/);
     terminal.press("q");
     await terminal.shows("[ended 0]");

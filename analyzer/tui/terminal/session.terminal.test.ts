@@ -120,6 +120,26 @@ describe("a terminal", () => {
   });
 });
 
+describe("beside keys", () => {
+  it("the mouse chooses and scrolls, and text is pasted only where it is asked for", async () => {
+    const terminal = terminals.start(["tui", SEED0]);
+    await terminal.shows("stale-ops", "Story");
+    terminal.type("\u001b[<0;58;1M");
+    await terminal.shows("Coverage 1/");
+    terminal.type("\u001b[<65;5;5M\u001b[<65;5;5M");
+    await terminal.shows("Coverage 3/");
+    terminal.type("\u001b[200~1q\u001b[201~j");
+    await terminal.shows("Coverage 4/");
+    terminal.press("1", "/");
+    terminal.type("\u001b[200~nothing\rq\u001b[201~");
+    await terminal.shows("filter nothing q", "nothing has these words");
+    terminal.press("Escape");
+    await terminal.shows("Findings 1/1");
+    terminal.press("q");
+    await terminal.shows("[ended 0]");
+  });
+});
+
 describe("a finding goes", () => {
   it("to the clipboard, as text and as JSON", async () => {
     const terminal = terminals.start(["tui", SEED0]);

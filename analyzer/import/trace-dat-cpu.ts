@@ -5,7 +5,7 @@ import { type Chunk, makeChunk, type PageLayout, PageWalker } from "./ring-buffe
 import type { MissingPages, Pages } from "./trace-dat-chunks.js";
 import type { Report } from "./trace-dat-file.js";
 import { ACTION, type RecordDecoder } from "./trace-dat-records.js";
-import type { Gap, Nanoseconds, TraceEvent, TraceItem } from "./trace-event.js";
+import type { Address, Gap, Nanoseconds, TraceEvent, TraceItem } from "./trace-event.js";
 
 export interface CpuSource {
   cpu: number;
@@ -20,7 +20,7 @@ export interface CpuSource {
 
 export class CpuStream {
   readonly cpu: number;
-  /** Records met, wanted or not. */
+  /** Records met, wanted or not; the two of a function that called none (function_graph) are one. */
   recordCount = 0;
   /** Times of the first and the last record. */
   first: Nanoseconds | null = null;
@@ -44,6 +44,8 @@ export class CpuStream {
   /** The next record is the CPU's first, or the first after a loss. */
   private isAfterBreak = true;
   private hasGoneBack = false;
+  /** A function entered by the record before, as the function_graph tracer tells; at which record. */
+  private leaf: { func: Address; tid: number; at: number } | null = null;
 
   constructor(private readonly source: CpuSource) {
     this.cpu = source.cpu;
@@ -96,18 +98,17 @@ export class CpuStream {
     const { actions } = this.source.decoder;
     const { words } = this.chunk;
     const idShift = this.source.layout.littleEndian ? 0 : 16;
-    let count = 0;
+    const before = this.recordCount;
     for (;;) {
-      if (this.pending === null && !this.isAfterBreak) count += walker.skip(actions, ACTION.SKIP);
+      if (this.pending === null && !this.isAfterBreak) this.recordCount += walker.skip(actions, ACTION.SKIP);
       if (!walker.next()) break;
-      count++;
+      this.recordCount++;
       if (this.isAfterBreak) this.beginAfterBreak();
       const id = (words[walker.start >>> 2]! >>> idShift) & 0xffff;
       if (this.pending !== null || actions[id]! < ACTION.SKIP) this.takeRecord(id);
     }
-    this.recordCount += count;
     // One time per page is enough for a stream that is only skipped through.
-    if (count > 0) {
+    if (this.recordCount > before) {
       const last = this.now();
       if (this.last !== null && last < this.last) this.reportGoingBack();
       this.last = last;
@@ -134,6 +135,7 @@ export class CpuStream {
     record.start = this.walker.start;
     record.end = this.walker.end;
     const action = decoder.actions[id] || decoder.meet(id);
+    if (action === ACTION.GRAPH_ENTRY || action === ACTION.GRAPH_EXIT) this.countLeaf(id, action);
     const isOfPending = pending !== null && decoder.tidOf(record) === pending.tid;
 
     if (action === ACTION.KERNEL_STACK && isOfPending && pending.stack === null) {
@@ -146,6 +148,17 @@ export class CpuStream {
     const now = this.now();
     if (pending !== null) this.settle(now);
     if (probe !== null) this.pending = decoder.decode(id, probe, record, now, this.cpu);
+  }
+
+  /** trace-cmd prints entry and exit of a function as one line where nothing of this CPU lies between them. */
+  private countLeaf(id: number, action: number): void {
+    const { decoder } = this.source;
+    const func = decoder.functionOf(id, this.record);
+    const tid = decoder.tidOf(this.record);
+    const { leaf } = this;
+    this.leaf = action === ACTION.GRAPH_ENTRY && func !== null ? { func, tid, at: this.recordCount } : null;
+    if (action === ACTION.GRAPH_ENTRY || leaf?.at !== this.recordCount - 1) return;
+    if (leaf.func === func && leaf.tid === tid) this.recordCount--;
   }
 
   private now(): Nanoseconds {

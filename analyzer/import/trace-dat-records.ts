@@ -3,10 +3,26 @@
 import type { EventFormat, Field } from "./event-format.js";
 import { type RecordBytes, readAddress, readInteger, readValue } from "./record-fields.js";
 import type { StackTable } from "./stack-table.js";
-import type { Nanoseconds, Probe, Stack, TraceEvent, Value, Wants } from "./trace-event.js";
+import type { Address, Nanoseconds, Probe, Stack, TraceEvent, Value, Wants } from "./trace-event.js";
 
 /** What to do with the records of an event id. Those from SKIP on mean nothing where no wanted event came before. */
-export const ACTION = { UNMET: 0, DECODE: 1, SKIP: 2, KERNEL_STACK: 3, USER_STACK: 4 } as const;
+export const ACTION = {
+  UNMET: 0,
+  DECODE: 1,
+  GRAPH_ENTRY: 2,
+  GRAPH_EXIT: 3,
+  SKIP: 4,
+  KERNEL_STACK: 5,
+  USER_STACK: 6,
+} as const;
+
+/** Events of ftrace's own that are no events to anybody else. */
+const OWN_ACTIONS: Readonly<Record<string, number>> = {
+  kernel_stack: ACTION.KERNEL_STACK,
+  user_stack: ACTION.USER_STACK,
+  funcgraph_entry: ACTION.GRAPH_ENTRY,
+  funcgraph_exit: ACTION.GRAPH_EXIT,
+};
 
 export interface RecordContext {
   formats: ReadonlyMap<number, EventFormat>;
@@ -48,9 +64,9 @@ export class RecordDecoder {
     const { formats, onUnknown, stacks, wants } = this.context;
     const format = formats.get(id);
     let action: number = ACTION.SKIP;
+    const own = format?.system === "ftrace" ? OWN_ACTIONS[format.name] : undefined;
     if (format === undefined) onUnknown(id);
-    else if (format.system === "ftrace" && format.name === "kernel_stack") action = ACTION.KERNEL_STACK;
-    else if (format.system === "ftrace" && format.name === "user_stack") action = ACTION.USER_STACK;
+    else if (own !== undefined) action = own;
     else {
       const decoder = new EventDecoder(format, stacks, wants);
       this.decoders[id] = decoder;
@@ -93,6 +109,12 @@ export class RecordDecoder {
   tidOf({ start, end, view, littleEndian }: RecordBytes): number {
     const at = start + this.pidOffset;
     return at + 4 <= end ? view.getInt32(at, littleEndian) : -1;
+  }
+
+  /** The function of a record of the function_graph tracer; null where the record is too short to hold it. */
+  functionOf(id: number, record: RecordBytes): Address | null {
+    const func = this.context.formats.get(id)?.fields.find(({ name }) => name === "func");
+    return func?.content === "integer" ? readAddress(record, func) : null;
   }
 
   /**

@@ -1,6 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { ByteWriter } from "./testing/byte-writer.js";
-import { exampleTrace, INIT, kvmPut, MODULE_GET, PUT, REGISTER, stack, USER_STACK } from "./testing/example-trace.js";
+import {
+  exampleTrace,
+  GRAPH_ENTRY,
+  GRAPH_EXIT,
+  INIT,
+  kvmPut,
+  MODULE_GET,
+  PUT,
+  REGISTER,
+  stack,
+  USER_STACK,
+} from "./testing/example-trace.js";
 import { eventsOf, memoryInput, readItems } from "./testing/memory-input.js";
 import type { BuiltPage } from "./testing/ring-buffer-builder.js";
 import { type BuiltTrace, buildTraceDat } from "./testing/trace-dat-builder.js";
@@ -67,6 +78,31 @@ describe("every variant of the format tells the same", () => {
       }
     }
   }
+});
+
+describe("records of the function_graph tracer", () => {
+  const enter = (func: bigint, tid = 70) => ({ format: GRAPH_ENTRY, delta: 1, tid, values: [func, 0n] });
+  const exit = (func: bigint, tid = 70) => ({ format: GRAPH_EXIT, delta: 1, tid, values: [func, 0n, 0n, 1n, 2n] });
+
+  // What trace-cmd report prints of these very files: a function that calls none is one line.
+  it.each([
+    ["calls one that calls none", 3, [enter(INIT), enter(PUT), exit(PUT), exit(INIT)]],
+    ["calls the same twice", 4, [enter(INIT), enter(PUT), exit(PUT), enter(PUT), exit(PUT), exit(INIT)]],
+    ["is interrupted by an event", 3, [enter(PUT), kvmPut(1, 1n), exit(PUT)]],
+    ["is left by another task", 2, [enter(PUT), exit(PUT, 71)]],
+    ["is left by another function", 2, [enter(PUT), exit(INIT)]],
+    ["was entered before the trace", 3, [exit(PUT), exit(PUT), enter(PUT)]],
+  ])("a function that %s", async (_, count, records) => {
+    for (const wants of [() => true, () => false]) {
+      const { facts } = await read(buildTraceDat(pages({ time: 0n, records })), wants);
+      expect(facts.eventCount).toBe(count);
+    }
+  });
+
+  it("may go on in the next page", async () => {
+    const file = buildTraceDat(pages({ time: 0n, records: [enter(PUT)] }, { time: 9n, records: [exit(PUT)] }));
+    expect((await read(file)).facts.eventCount).toBe(1);
+  });
 });
 
 describe("stacks", () => {

@@ -79,6 +79,30 @@ export const PRINT: BuiltFormat = {
   ],
 };
 
+/** Linux 6.1. */
+export const GRAPH_ENTRY: BuiltFormat = {
+  system: "ftrace",
+  name: "funcgraph_entry",
+  id: 11,
+  fields: [
+    { declaration: "unsigned long func", size: "long" },
+    { declaration: "int depth", size: 4, signed: true },
+  ],
+};
+
+export const GRAPH_EXIT: BuiltFormat = {
+  system: "ftrace",
+  name: "funcgraph_exit",
+  id: 10,
+  fields: [
+    { declaration: "unsigned long func", size: "long" },
+    { declaration: "int depth", size: 4, signed: true },
+    { declaration: "unsigned int overrun", size: 4 },
+    { declaration: "unsigned long long calltime", size: 8 },
+    { declaration: "unsigned long long rettime", size: 8 },
+  ],
+};
+
 const NEVER_FIRED: BuiltFormat = { ...MODULE_GET, name: "module_put", id: 301 };
 
 /** Addresses that 32-bit kernels have, too. */
@@ -101,7 +125,18 @@ export function exampleTrace(changes: Partial<BuiltTrace> = {}): BuiltTrace {
     littleEndian: true,
     longSize: 8,
     pageSize: 4096,
-    formats: [MODULE_GET, NEVER_FIRED, KVM_PUT, KVM_RETURN, ARRAYS, KERNEL_STACK, USER_STACK, PRINT],
+    formats: [
+      MODULE_GET,
+      NEVER_FIRED,
+      KVM_PUT,
+      KVM_RETURN,
+      ARRAYS,
+      KERNEL_STACK,
+      USER_STACK,
+      PRINT,
+      GRAPH_ENTRY,
+      GRAPH_EXIT,
+    ],
     kallsyms: [
       "c0000f00 T kvm_get_kvm\t[kvm]",
       "c0001000 t kvm_put_kvm.part.0\t[kvm]",

@@ -17,7 +17,9 @@ export interface ExplainedProbe {
 }
 
 export interface ExplainedSource {
+  /** Complete, but for symbols that nobody has asked for: the file is closed. */
   facts: SourceFacts;
+  hasSymbols: boolean;
   /** Events that matter to a class and count. */
   relevant: number;
   probes: ExplainedProbe[];
@@ -44,6 +46,8 @@ export async function explainImport(paths: readonly string[], catalog: Catalog):
     return {
       sources: sources.map((facts, source) => ({
         facts,
+        // Here, while they can still be read.
+        hasSymbols: facts.symbols !== null,
         relevant: relevant[source] ?? 0,
         probes: uses.filter(({ first }) => first.source === source).map((use) => explainProbe(use, facts)),
         passedOver: [...new Set(passedOver.flatMap((probe) => (listedIn(probe, facts) ? [nameOf(probe)] : [])))],

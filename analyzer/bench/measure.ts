@@ -1,6 +1,7 @@
 /** Runs a command and says how long it took and how much memory it held. */
 
 import { spawn } from "node:child_process";
+import { closeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export interface Run {
@@ -20,20 +21,25 @@ export function runKtally(args: readonly string[]): Promise<Run> {
   return run(process.execPath, ["--import", TELL_PEAK, CLI, ...args]);
 }
 
-/** @returns null when there is no such command. */
-export async function runOther(command: string, args: readonly string[]): Promise<Run | null> {
+/**
+ * @param output a descriptor that the command's output goes to, and is closed after; without one nobody hears it
+ * @returns null when there is no such command
+ */
+export async function runOther(command: string, args: readonly string[], output?: number): Promise<Run | null> {
   try {
-    return await run(command, args);
+    return await run(command, args, output);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
+  } finally {
+    if (output !== undefined) closeSync(output);
   }
 }
 
-function run(command: string, args: readonly string[]): Promise<Run> {
+function run(command: string, args: readonly string[], output?: number): Promise<Run> {
   return new Promise((resolve, reject) => {
     const start = process.hrtime.bigint();
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "ignore", "pipe"] });
+    const child = spawn(command, args, { stdio: ["ignore", output ?? "ignore", "ignore", "pipe"] });
     let told = "";
     child.stdio[3]?.on("data", (bytes: Buffer) => {
       told += bytes.toString();

@@ -48,7 +48,7 @@ function recordLines(classes: readonly string[], nothing: boolean): string[] {
   ];
 }
 
-function sourceLines({ facts, relevant, probes, passedOver }: ExplainedSource): string[] {
+function sourceLines({ facts, hasSymbols, relevant, probes, passedOver }: ExplainedSource): string[] {
   const facts1 = [
     facts.kernel === null ? null : `Linux ${facts.kernel}`,
     facts.clock === null ? null : `clock ${facts.clock}${facts.clockIsTime ? "" : " (counts, no time)"}`,
@@ -63,9 +63,7 @@ function sourceLines({ facts, relevant, probes, passedOver }: ExplainedSource): 
     `${facts.path}: ${facts.format}`,
     ...(facts1.length > 0 ? [`  ${facts1.join(", ")}`] : []),
     `  ${facts.eventCount} events, ${relevant} relevant, ${gaps}`,
-    ...(facts.symbols === null
-      ? ["  no symbols: a copy of /proc/kallsyms of the same boot beside it names its addresses"]
-      : []),
+    ...(!hasSymbols ? ["  no symbols: a copy of /proc/kallsyms of the same boot beside it names its addresses"] : []),
     ...facts.diagnostics.map(diagnosticLine),
     "",
     ...table(

@@ -148,8 +148,13 @@ async function recordWith(session: Session, interrupts: Interrupts, options: Rec
   return recording;
 }
 
-function takeSnapshot(recording: Recording, { snapshot }: RecordOptions): void {
-  if (snapshot !== null) recording.snapshots = [...(recording.snapshots ?? []), snapshot()];
+/** Whatever the kernel's memory holds, the recording goes on. */
+function takeSnapshot(recording: Recording, { snapshot, say }: RecordOptions): void {
+  try {
+    if (snapshot !== null) recording.snapshots = [...(recording.snapshots ?? []), snapshot()];
+  } catch (error) {
+    say(`the kernel's objects could not be looked at: ${(error as Error).message}`);
+  }
 }
 
 /** What bpftrace does not show of each class, and ftrace does. */

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { analyze } from "../index.js";
 import { harmless } from "../report/harmless.js";
 import { REPORTS } from "../report/index.js";
 import { type EarlierFinding, readEarlier } from "../triage/earlier.js";
 import { BadSuppression, parseSuppressions, type Suppression } from "../triage/suppressions.js";
+import { classesOf, collect } from "./class-options.js";
 import { Progress, wantsColor, writeResult } from "./output.js";
 import { WrongUse } from "./wrong-use.js";
 
@@ -50,28 +50,10 @@ Exit codes: 0 nothing found and all judged classes seen completely; 1 a bug (pro
 unreadable input; 125 a class was seen only in part, a suspicion remains, or nothing was judged (git bisect run
 skips on 125).`;
 
-/** An option that takes one value each time: it must not swallow the trace files behind it. */
-export function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
-}
-
 function seconds(value: string): number {
   const number = Number(value);
   if (value.trim() !== "" && number >= 0 && number <= 1e9) return number;
   throw new InvalidArgumentError("Give seconds, such as 10 or 0.5.");
-}
-
-/**
- * The classes that --class names; null without it.
- * @throws WrongUse when there is none of that name.
- */
-export function classesOf(options: readonly string[] | undefined, catalog: Catalog): string[] | null {
-  const classes = options?.flatMap((names) => names.split(",")) ?? null;
-  const unknown = classes?.find((name) => !catalog.classes.has(name));
-  if (unknown !== undefined) {
-    throw new WrongUse(`--class ${unknown}: there is no such class; ktally catalog list names them all`);
-  }
-  return classes;
 }
 
 /** Analyzes and reports; returns the exit code. */

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import BetterSqlite from "better-sqlite3";
 import { Command } from "commander";
 import type { TraceReader } from "../import/trace-event.js";
-import { classesOf } from "./analyze.js";
+import { classesOf } from "./class-options.js";
 import { addRecordingOptions, type RecordingOptions, recordingArguments } from "./record.js";
 import { WrongUse } from "./wrong-use.js";
 

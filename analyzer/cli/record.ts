@@ -1,5 +1,6 @@
 import { closeSync, readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { findTraceCmd } from "../../collectors/ftrace/capture.js";
 import { cleanRemains } from "../../collectors/ftrace/claim.js";
@@ -11,9 +12,8 @@ import { takeSnapshot } from "../../collectors/snapshot/snapshot.js";
 import { EXIT } from "../exit-code.js";
 import { harmless } from "../report/harmless.js";
 import { version } from "../version.js";
-import { classesOf, collect } from "./analyze.js";
+import { classesOf, collect } from "./class-options.js";
 import { openToWrite, writeOut } from "./output.js";
-import { planForRunning } from "./plan-for.js";
 import { blockingFunctions } from "./snapshot.js";
 import { WrongUse } from "./wrong-use.js";
 
@@ -164,7 +164,7 @@ async function recordOptions(
   const classes = classesOf(options.class, catalog);
   const wanted = classes === null ? null : new Set(classes);
   return {
-    plan: options.plan === undefined ? await planForRunning(catalog, wanted, options.modules) : readPlan(options.plan),
+    plan: options.plan === undefined ? await makePlan(catalog, wanted, options.modules) : readPlan(options.plan),
     version: version(),
     output,
     command,
@@ -181,6 +181,16 @@ async function recordOptions(
     holdingFiles: [...catalog.classes.values()].flatMap(({ files }) => files ?? []),
     say,
   };
+}
+
+/** What reads code is loaded only where a plan has to be made. */
+async function makePlan(
+  catalog: Catalog,
+  classes: ReadonlySet<string> | null,
+  modules: string | undefined,
+): Promise<ProbePlan> {
+  const { planForRunning } = await import("./plan-for.js");
+  return planForRunning(catalog, classes, modules);
 }
 
 function readPlan(path: string): ProbePlan {

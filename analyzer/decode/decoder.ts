@@ -363,7 +363,9 @@ export class Decoder {
     operation.object = object;
     if (typeof after === "bigint") operation.read = { value: asInt(after), when: "after", guess: false };
     operation.callSite = this.#symbolIn(event, "ip");
-    if (spec.function !== undefined) operation.callee = this.#symbolIn(event, spec.function);
+    if (spec.function !== undefined) {
+      operation.callee = this.#symbolIn(event, spec.function) ?? addressIn(event, spec.function);
+    }
     return [{ kind: "operation", operation }];
   }
 
@@ -382,6 +384,12 @@ export class Decoder {
     this.#callSites.set(ip, { source: event.source, name });
     return name;
   }
+}
+
+/** The address in a field, where no symbol contains it. */
+function addressIn(event: AuditEvent, field: string): string | null {
+  const value = event.args[event.probe.fields.indexOf(field)];
+  return typeof value === "bigint" ? `0x${BigInt.asUintN(64, value).toString(16)}` : null;
 }
 
 /** Whether it is of an operation of this event's own, and tells on what. */

@@ -91,7 +91,7 @@ function nobody(): Told {
 }
 
 /** Where x86-64 maps modules, at the earliest (Documentation/arch/x86/x86_64/mm.rst). */
-const MODULES_FROM = 0xffff_ffff_a000_0000n;
+export const MODULES_FROM = 0xffff_ffff_a000_0000n;
 
 export class World {
   readonly objects = new ObjectTracker(

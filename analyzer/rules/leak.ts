@@ -57,6 +57,15 @@ const RELEASE_UNPLANNED: Reason = {
   probe: null,
 };
 
+/** The end of what an object needs, and the words for it. */
+interface End {
+  by: Operation;
+  what: string;
+  note: string;
+  before: string;
+  how: string;
+}
+
 class Leak implements RuleWatch {
   readonly #context: RuleContext;
   /** Lives that ended at zero without a destruction, or may have; judged when the trace is over. */
@@ -65,6 +74,9 @@ class Leak implements RuleWatch {
   /** What values that only their place suggests to be a counter's were like, per class. */
   readonly #guesses = new Map<string, { fitting: number; failed: boolean }>();
   readonly #holders = new HolderCounts();
+  /** What the init function of a module made, by the module's name. */
+  readonly #made = new Map<string, KernelObject[]>();
+  readonly #leftBehind: { object: KernelObject; by: Operation }[] = [];
   /** Destructions that were entered last for an address, and are done only when they return. */
   readonly #begun = new Map<string, Operation>();
 
@@ -94,11 +106,25 @@ class Leak implements RuleWatch {
   operation(operation: Operation, object: KernelObject): void {
     this.#holders.noteGet(operation);
     this.#noteGuess(operation);
+    this.#noteMaker(operation, object);
     if (object.class.class !== "module" || operation.effect !== "destroy") return;
+    for (const made of this.#made.get(String(object.key)) ?? []) {
+      if (made.state === "alive") this.#leftBehind.push({ object: made, by: operation });
+    }
+    this.#made.delete(String(object.key));
     for (const entry of this.#classesOf(String(object.key))) {
       for (const alive of this.#context.world.objects.alive(entry))
         this.#unloaded.push({ object: alive, by: operation });
     }
+  }
+
+  #noteMaker(operation: Operation, object: KernelObject): void {
+    if (object.class.kind !== "object" || object.created !== operation) return;
+    const maker = this.#context.world.owners.loading(operation.event);
+    if (maker === null) return;
+    const made = this.#made.get(maker.name) ?? [];
+    this.#made.set(maker.name, made);
+    made.push(object);
   }
 
   findings(): Finding[] {
@@ -110,6 +136,11 @@ class Leak implements RuleWatch {
       findings.push(finding);
     };
     for (const { object, by } of this.#unloaded) tell(object, this.#afterUnload(object, by));
+    for (const { object, by } of this.#leftBehind) {
+      const what = `module ${String(by.object)}`;
+      const end = { by, what, note: `${what} is unloaded`, before: `${what} is unloaded`, how: "unloaded" };
+      if (object.state === "alive") tell(object, this.#outlived(object, end));
+    }
     for (const object of [...[...this.#replaced.values()].flat(), ...this.#context.world.objects.all()]) {
       if (object.state === "destroyed") continue;
       if (object.state === "alive" && object.class.parent !== undefined) tell(object, this.#afterParents(object));
@@ -241,18 +272,35 @@ class Leak implements RuleWatch {
   #afterParents(object: KernelObject): Finding | null {
     const parent = this.#context.world.classOf(object.class.parent ?? "");
     if (!parent || object.created === null) return null;
+    const { last, isOfAll } = object.parent
+      ? { last: object.parent.destroyed, isOfAll: true }
+      : this.#lastDestroyed(parent, object.created.event.time);
+    if (!last || last.event.time < object.created.event.time) return null;
+    const finding = this.#outlived(object, {
+      by: last,
+      what: `${object.parent ? "its" : "every"} ${parent.title}`,
+      note: `${object.parent ? "its" : "the last"} ${parent.title} is destroyed`,
+      before: `the ${parent.title} is gone`,
+      how: "destroyed",
+    });
+    if (finding !== null && !isOfAll) {
+      const text = `which ${parent.title} it belongs to is not recorded`;
+      finding.loweredBy.push({ code: "no-object", text, probe: object.created.event.probe.name });
+      finding.verdict = "suspected";
+    }
+    return finding;
+  }
+
+  /** What it needs is gone, and it is still there. */
+  #outlived(object: KernelObject, { by, what, note, before, how }: End): Finding | null {
     // Nobody knows whether its creation took place.
-    if (object.created.outcome !== "done" && object.history.length === 1) return null;
+    if (object.created === null || (object.created.outcome !== "done" && object.history.length === 1)) return null;
     const { decoder } = this.#context;
     const symbols = this.#context.symbols(object.created.event.source);
     const recorded = recordsCalls(decoder, symbols, object.class, "destroy");
     const isArmed = this.#context.recorded.some((one) => one.covers(object.class) !== null);
     if (recorded === "none" && !isArmed) return null;
-    const { last, isOfAll } = object.parent
-      ? { last: object.parent.destroyed, isOfAll: true }
-      : this.#lastDestroyed(parent, object.created.event.time);
-    if (!last || last.event.time < object.created.event.time) return null;
-    const gone = last.returned ?? last.event;
+    const gone = by.returned ?? by.event;
     if (this.#context.end() - gone.time < SETTLE_NS) return null;
     const absence = {
       class: object.class,
@@ -265,21 +313,12 @@ class Leak implements RuleWatch {
       one.sees(object.class, ["destroy"], absence.after.time, this.#context.end()),
     );
     if (recorded !== "all" && !planned) loweredBy.push(RELEASE_UNPLANNED);
-    if (!isOfAll) {
-      const text = `which ${parent.title} it belongs to is not recorded`;
-      loweredBy.push({ code: "no-object", text, probe: object.created.event.probe.name });
-    }
     const evidence = storyOf(object, object.last, "created, and never released");
-    evidence.push({
-      event: last.event,
-      operation: last,
-      note: `${object.parent ? "its" : "the last"} ${parent.title} is destroyed`,
-    });
+    evidence.push({ event: by.event, operation: by, note });
     const finding = counterFinding("leak", "leak", object, object.created, judgementOf(loweredBy), evidence);
-    const whose = object.parent ? "its" : "every";
-    finding.title = `${finding.object.label} outlived ${whose} ${parent.title}`;
-    finding.explanation = `It was created, and neither released nor destroyed, while ${whose} ${parent.title} was destroyed.`;
-    finding.expected = `${functionsWith(object.class, "destroy").join(" or ")} before the ${parent.title} is gone`;
+    finding.title = `${finding.object.label} outlived ${what}`;
+    finding.explanation = `It was created, and neither released nor destroyed, while ${what} was ${how}.`;
+    finding.expected = `${functionsWith(object.class, "destroy").join(" or ")} before ${before}`;
     finding.sure = "the release of others was recorded before and after";
     return finding;
   }

@@ -1,6 +1,7 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, Call, ObjectKey, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
+import { MODULES_FROM } from "../lifecycle/world.js";
 import { recordsCreators } from "./counted.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
@@ -20,7 +21,8 @@ or it ran when what it works on was gone (work-after-release), or the module tha
 
 How ktally knows: the same task cancelled the work and then freed the interrupt of the device that the work lies in, and
 the work was queued or ran in between; every VM had been destroyed when the work of one ran, and their creations are
-recorded; the module had been unloaded (derived).
+recorded; the module had been unloaded (derived); its function is in no module that is left, and ran
+after the last unload (suspected).
 
 Not accused: work that is cancelled and queued again in normal use; work that runs while the canceller still waits for
 it.
@@ -38,6 +40,9 @@ const DEVICE_BYTES = 4096n;
 /** More work items than are under cancellation at one time; bounds memory on hostile input. */
 const MAX_CANCELS = 1024;
 
+/** The last ones are enough: what ran before the last unload is never told. */
+const MAX_STRAYS = 64;
+
 interface Cancelled {
   cancel: Operation;
   /** What happened to the work since the cancel returned. */
@@ -48,6 +53,8 @@ interface Case {
   variant: "work-after-cancel" | "work-after-release" | "work-after-owner";
   operation: Operation;
   cancel: Operation | null;
+  /** The function, where it is not the operation's own word for it: `[late_work]` is one of that module. */
+  name?: string;
   /** What had ended, or ended with the work still coming. */
   end: { event: AuditEvent; operation: Operation | null; note: string };
 }
@@ -60,6 +67,10 @@ class WorkAfterCancel implements RuleWatch {
   /** Classes by the function of their works. */
   readonly #claims = new Map<string, ClassEntry>();
   readonly #cases: Case[] = [];
+  /** Work whose function lies where modules are, but in none that is there when the trace is over. */
+  readonly #strays: Operation[] = [];
+  /** Sources that name the functions of work where they can. */
+  readonly #named = new Set<number>();
 
   constructor(context: RuleContext) {
     this.#context = context;
@@ -82,7 +93,10 @@ class WorkAfterCancel implements RuleWatch {
     // What still runs while it is cancelled is what the canceller waits for.
     if (cancelled?.cancel.returned && event.id > cancelled.cancel.returned.id) cancelled.since.push(operation);
     const entry = this.#claims.get(workFunction(operation));
-    if (entry && effect === "run") this.#checkRun(operation, entry);
+    if (effect !== "run") return;
+    if (entry) this.#checkRun(operation, entry);
+    else if (isNowhere(operation.callee)) this.#noteStray(operation);
+    else if (operation.callee?.startsWith("0x") === false) this.#named.add(event.source);
   }
 
   called(call: Call): void {
@@ -132,7 +146,32 @@ class WorkAfterCancel implements RuleWatch {
     this.#cases.push({ variant: "work-after-release", operation, cancel: null, end });
   }
 
+  #noteStray(operation: Operation): void {
+    // One that lost its module crashes at its first run.
+    if (this.#strays.length >= MAX_STRAYS) this.#strays.shift();
+    this.#strays.push(operation);
+  }
+
+  /**
+   * Work whose function was in a module that is gone, where it ran after the last unload. Any module that is unloaded
+   * later may have been its home by right.
+   */
+  #checkStray(operation: Operation): void {
+    const { event } = operation;
+    if (!this.#named.has(event.source)) return;
+    const gone = [...this.#context.world.owners.known].filter(({ kind, ended }) => kind === "module" && ended !== null);
+    const last = gone.sort((a, b) => Number((a.ended?.time ?? 0n) - (b.ended?.time ?? 0n))).at(-1);
+    if (!last?.ended || !last.endedBy || last.ended.time >= event.time) return;
+    const note =
+      gone.length > 1
+        ? `module ${last.name} is unloaded, the last of ${gone.length}`
+        : `module ${last.name} is unloaded`;
+    const end = { event: last.endedBy.event, operation: last.endedBy, note };
+    this.#cases.push({ variant: "work-after-owner", operation, cancel: null, end, name: `[${last.name}]` });
+  }
+
   findings(): Finding[] {
+    for (const stray of this.#strays) this.#checkStray(stray);
     const told = new Set<string>();
     return this.#cases.flatMap((one) => {
       const slot = `${one.variant}/${one.operation.object}`;
@@ -142,8 +181,7 @@ class WorkAfterCancel implements RuleWatch {
     });
   }
 
-  #finding({ variant, operation, cancel, end }: Case): Finding {
-    const name = workFunction(operation);
+  #finding({ variant, operation, cancel, end, name = workFunction(operation) }: Case): Finding {
     const entry = this.#claims.get(name) ?? operation.class;
     const { event, object } = operation;
     const did = operation.effect === "queue" ? "queued" : "run";
@@ -184,6 +222,10 @@ class WorkAfterCancel implements RuleWatch {
       const text = "that the work is the device's is told by its address only";
       loweredBy.push({ code: "function-unknown", text, probe: operation.event.probe.name });
     }
+    if (variant === "work-after-owner" && isNowhere(operation.callee)) {
+      const text = "that its function was in that module is told by its address only";
+      loweredBy.push({ code: "function-unknown", text, probe: operation.event.probe.name });
+    }
     const of = this.#context.world.classOf(entry.works?.of ?? "");
     if (variant === "work-after-release" && of && !recordsCreators(this.#context, of)) {
       const text = `a ${of.title} may have been created unseen`;
@@ -191,6 +233,11 @@ class WorkAfterCancel implements RuleWatch {
     }
     return judgementOf(loweredBy);
   }
+}
+
+/** An address in the modules' area that no symbol contains. */
+function isNowhere(callee: string | null): boolean {
+  return callee !== null && /^0x[0-9a-f]{16}$/.test(callee) && BigInt(callee) >= MODULES_FROM;
 }
 
 function addressOf(object: ObjectKey | null): bigint | null {

@@ -7,7 +7,7 @@ import { auditRecording, record } from "./testing/audits.js";
 import { type Forgotten, forget } from "./testing/forgetful.js";
 
 const FOLDER = new URL("../fixtures/", import.meta.url).pathname;
-const RUNS = Number(process.env.KTALLY_FORGETFUL_RUNS ?? 4);
+const RUNS = Number(process.env.KTALLY_FORGETFUL_RUNS ?? 3);
 
 const names = readdirSync(FOLDER)
   .filter((name) => name.endsWith(".truth.json"))

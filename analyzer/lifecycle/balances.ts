@@ -246,7 +246,7 @@ export class Balances implements Observer {
   surplus(object: KernelObject): Operation[] {
     const tally = this.#tallies.get(object);
     const { ledger } = object;
-    if (!tally || !ledger || ledger.breaks.length > 0 || ledger.reads === 0 || object.losses > 0) return [];
+    if (!tally || !ledger || ledger.breakCount > 0 || ledger.reads === 0 || object.losses > 0) return [];
     return this.pairs(object.class).flatMap(({ gets, puts }) => {
       const count = total(tally, puts) - total(tally, gets);
       return count > 0 ? operationsAt(tally, puts).slice(-count) : [];
@@ -281,7 +281,7 @@ export class Balances implements Observer {
 
 /** It began within the trace, was seen without a gap, and what it took and gave back comes to nothing. */
 function isBalanced(object: KernelObject, tally: Tally): boolean {
-  if (object.losses > 0 || (object.ledger?.breaks.length ?? 0) > 0 || beganWith(object) === null) return false;
+  if (object.losses > 0 || (object.ledger?.breakCount ?? 0) > 0 || beganWith(object) === null) return false;
   let net = 0;
   let passed = 0;
   for (const { site, count } of tally) {

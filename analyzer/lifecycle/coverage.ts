@@ -9,6 +9,7 @@ import { withoutCloneSuffix } from "../decode/interpret.js";
 import { type AuditEvent, isAside, isReading, type Operation } from "../decode/operation.js";
 import { waitsForReturn } from "../decode/values.js";
 import type { Gap, SourceFacts, SymbolTable } from "../import/trace-event.js";
+import { sumUp } from "./losses.js";
 import { Nameless } from "./nameless.js";
 import type { KernelObject } from "./objects.js";
 import type { Reason, ReasonCode } from "./reason.js";
@@ -218,17 +219,15 @@ function distinct(reasons: readonly Reason[]): Reason[] {
 }
 
 function lossReasons(gaps: readonly Gap[], sources: readonly SourceFacts[]): Reason[] {
-  if (gaps.length === 0) return [];
+  const losses = sumUp(gaps);
+  if (losses === null) return [];
   if (gaps.every((gap) => gap.code === "left-out")) {
     const text = "the recording is only a part: it leaves out events, or their order (its warnings say which)";
     return [{ code: "lost-events", text, probe: null }];
   }
-  const lost = gaps.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
-  const code = gaps.some((gap) => gap.code === "damaged") ? "damaged" : "lost-events";
   const where = sources.length === 1 ? "the trace" : "a trace";
-  const count = lost > 0 ? `${lost} events` : "events";
   const places = gaps.length === 1 ? "one place" : `${gaps.length} places`;
-  return [{ code, text: `${where} says that ${count} are missing, in ${places}`, probe: null }];
+  return [{ code: losses.code, text: `${where} says that ${losses.what} are missing, in ${places}`, probe: null }];
 }
 
 /** What keeps a counter's ledger from being exact from creation to destruction. */

@@ -29,7 +29,9 @@ export interface CounterLedger {
   /** Least and greatest value that the counter has once all windows are closed; null when nothing is known. */
   range(): { least: number; greatest: number } | null;
   forgetValue(): void;
+  /** The first ones; `breakCount` knows of how many. */
   readonly breaks: readonly LedgerBreak[];
+  readonly breakCount: number;
   readonly first: number | null;
   readonly unread: number;
   readonly reads: number;
@@ -59,6 +61,8 @@ interface State {
   applied: number;
 }
 
+/** The first one tells where to look; bounds memory where an object's gets are not recorded. */
+export const MOST_BREAKS = 16;
 /** More operations than CPUs can have in flight: beyond it the oldest is taken as done. */
 const MAX_OPEN = 8;
 const MAX_STATES = 64;
@@ -73,6 +77,7 @@ export class Ledger implements CounterLedger {
   readonly #unused: number;
 
   readonly breaks: LedgerBreak[] = [];
+  breakCount = 0;
   /** First value read (or the initial one, when the creation was seen). */
   first: number | null = null;
   /** Operations since the last value that was read. */
@@ -206,7 +211,7 @@ export class Ledger implements CounterLedger {
     }
     const expected = [...new Set(this.#states.map((state) => state.value))].sort((a, b) => a - b);
     const broken = { operation, expected, read };
-    this.breaks.push(broken);
+    if (this.breakCount++ < MOST_BREAKS) this.breaks.push(broken);
     this.#reachedUnused = null;
     this.#states = this.#everySubset(read, except);
     return broken;

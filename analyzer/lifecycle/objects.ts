@@ -151,8 +151,8 @@ export class ObjectTracker {
     summary.lives++;
     const ledger = object.ledger;
     if (ledger === null) return;
-    if (ledger.breaks.length > 0) {
-      summary.breaks += ledger.breaks.length;
+    if (ledger.breakCount > 0) {
+      summary.breaks += ledger.breakCount;
       summary.broken ??= object;
     }
     summary.reads += ledger.reads;
@@ -343,7 +343,7 @@ function isPhaseOf(known: KernelObject, operation: Operation): boolean {
 
 /** Every value that was read fits, and the last reference was dropped. */
 function endedWell({ ledger, losses, class: { counter } }: KernelObject): boolean {
-  return ledger !== null && losses === 0 && ledger.breaks.length === 0 && ledger.value() === counter?.unused;
+  return ledger !== null && losses === 0 && ledger.breakCount === 0 && ledger.value() === counter?.unused;
 }
 
 function remember(object: KernelObject, operation: Operation): void {

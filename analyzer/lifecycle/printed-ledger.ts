@@ -6,7 +6,7 @@
  * comes is it a break.
  */
 import type { AuditEvent, Operation } from "../decode/operation.js";
-import type { CounterLedger, LedgerBreak, LedgerStep } from "./ledger.js";
+import { type CounterLedger, type LedgerBreak, type LedgerStep, MOST_BREAKS } from "./ledger.js";
 
 /** Between the operation and its tracepoint lie a few instructions; this is ample even under emulation. */
 const RECORDED_WITHIN = 10_000_000n;
@@ -20,6 +20,7 @@ export class PrintedLedger implements CounterLedger {
   /** The last break told: what a value is off by is owed in steps, and all of them are one break. */
   #told: LedgerBreak | null = null;
   readonly breaks: LedgerBreak[] = [];
+  breakCount = 0;
   readonly unread = 0;
   readonly reachedUnused = null;
   first: number | null;
@@ -59,7 +60,7 @@ export class PrintedLedger implements CounterLedger {
     const steps = Math.abs(read - expected);
     const broken: LedgerBreak = { operation, expected: [expected], read };
     if (steps > MOST_IN_FLIGHT) {
-      this.breaks.push(broken);
+      this.#noteBreak(broken);
       return { break: broken, before };
     }
     for (let count = steps; count > 0; count--) {
@@ -80,8 +81,12 @@ export class PrintedLedger implements CounterLedger {
       const debt = this.#owed.shift();
       if (!debt || debt.time < this.#startsUntil || debt.break === this.#told) continue;
       this.#told = debt.break;
-      this.breaks.push(debt.break);
+      this.#noteBreak(debt.break);
     }
+  }
+
+  #noteBreak(broken: LedgerBreak): void {
+    if (this.breakCount++ < MOST_BREAKS) this.breaks.push(broken);
   }
 
   value(): number | null {

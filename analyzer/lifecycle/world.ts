@@ -90,6 +90,9 @@ function nobody(): Told {
   };
 }
 
+/** More calls than tasks can be in at a time. */
+const MAX_PENDING_HOLDERS = 4096;
+
 /** Where x86-64 maps modules, at the earliest (Documentation/arch/x86/x86_64/mm.rst). */
 export const MODULES_FROM = 0xffff_ffff_a000_0000n;
 
@@ -228,7 +231,7 @@ export class World {
       return;
     }
     if (operation.holder !== null) {
-      if (operation.outcome === "pending") this.#pendingHolders.add(operation);
+      if (operation.outcome === "pending") this.#await(operation);
       else for (const observer of this.#told.holder) observer.holder(operation);
       return;
     }
@@ -247,6 +250,15 @@ export class World {
     }
     if (this.#creations.size > 0) this.#endCreation(operation);
     this.#live(operation);
+  }
+
+  /** The result of a holder's opening will tell; of those that never return the oldest are forgotten. */
+  #await(operation: Operation): void {
+    if (this.#pendingHolders.size >= MAX_PENDING_HOLDERS) {
+      const [oldest] = this.#pendingHolders;
+      if (oldest) this.#pendingHolders.delete(oldest);
+    }
+    this.#pendingHolders.add(operation);
   }
 
   /** Whoever touches an object shows that its creation took place. */

@@ -5,8 +5,9 @@ import { showsEffect } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey, describeObject } from "./describe.js";
 import type { Finding } from "./finding.js";
+import { makeFinding } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { doubtsBetween } from "./verdict.js";
+import { doubtsBetween, judgementOf } from "./verdict.js";
 
 export const borrowedOutlives: Rule = {
   meta: {
@@ -100,29 +101,26 @@ class BorrowedOutlives implements RuleWatch {
 
   #finding(link: Operation, target: KernelObject, by: Operation): Finding {
     const key = link.key ?? 0n;
-    const loweredBy = this.#doubts(link, by);
     const label = `${link.class.title} ${describeKey(key)}`;
     const what = describeObject(target).label;
-    return {
+    return makeFinding({
       rule: "borrowed-outlives",
       variant: "borrowed-outlives",
-      level: "error",
-      verdict: loweredBy.length > 0 ? "suspected" : "derived",
-      loweredBy,
+      judgement: judgementOf(this.#doubts(link, by)),
       class: link.class,
       object: { label, address: key, key: null, generation: 1 },
       title: `${label} still points to ${what}, which was destroyed`,
       explanation: `${link.function}() stored the pointer without a reference, and nobody cleared it before ${by.function}() was over.`,
       expected: `${link.function}() with NULL before ${by.function}() returns`,
       sure: "the pointer was set, the destruction was seen, and clearing it would have been",
-      culprit: { function: link.function, context: null, site: null, event: link.event },
+      function: link.function,
+      event: link.event,
       evidence: [
         { event: link.event, operation: link, note: "the pointer is set" },
         { event: by.event, operation: by, note: "its target is destroyed" },
       ],
       trigger: link,
-      consequenceOf: null,
-    };
+    });
   }
 
   #doubts(link: Operation, by: Operation): Reason[] {

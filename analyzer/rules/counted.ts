@@ -6,6 +6,7 @@ import { showsEffect } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeObject } from "./describe.js";
 import type { Evidence, Finding, RuleId } from "./finding.js";
+import { makeFinding, taskOf } from "./make.js";
 import type { RuleContext } from "./rule.js";
 import { type Judgement, judgeAbsence, judgementOf } from "./verdict.js";
 
@@ -113,28 +114,23 @@ export function counterFinding(
   judgement: Judgement,
   evidence: Evidence[],
 ): Finding {
-  return {
+  const { event, function: name } = culprit;
+  return makeFinding({
     rule,
     variant,
-    level: "error",
-    verdict: judgement.verdict,
-    loweredBy: judgement.loweredBy,
+    judgement,
     class: object.class,
     object: describeObject(object),
     title: "",
     explanation: "",
     expected: "",
     sure: "",
-    culprit: {
-      function: culprit.function,
-      context: culprit.event.comm === "" ? null : `run by ${culprit.event.comm} (${culprit.event.tid})`,
-      site: null,
-      event: culprit.event,
-    },
+    function: name,
+    event,
+    context: event.comm === "" ? null : `run by ${taskOf(event)}`,
     evidence,
     trigger: culprit,
-    consequenceOf: null,
-  };
+  });
 }
 
 function wordFor(operation: Operation): string {

@@ -3,6 +3,7 @@ import type { AuditEvent, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
+import { makeFinding } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, type Judgement, judgementOf, PROVEN } from "./verdict.js";
 
@@ -183,21 +184,19 @@ function base(operation: Operation, variant: string, judgement: Judgement, evide
   const { object } = operation;
   const address = typeof object === "bigint" ? object : null;
   const label = `${operation.class.title}${address === null ? "" : ` ${describeKey(address)}`}`;
-  return {
+  return makeFinding({
     rule: "counter-range",
     variant,
-    level: "error",
-    verdict: judgement.verdict,
-    loweredBy: judgement.loweredBy,
+    judgement,
     class: operation.class,
     object: { label, address, key: null, generation: 1 },
     title: "",
     explanation: "",
     expected: "",
     sure: "",
-    culprit: { function: operation.function, context: null, site: null, event: operation.event },
+    function: operation.function,
+    event: operation.event,
     evidence,
     trigger: operation,
-    consequenceOf: null,
-  };
+  });
 }

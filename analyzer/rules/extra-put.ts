@@ -222,7 +222,7 @@ class ExtraPut implements RuleWatch {
   #judge(object: KernelObject, operation: Operation, earlier: Operation | null): Judgement {
     const from = earlier?.event.time ?? object.first.event.time;
     const loweredBy = doubtsBetween(this.#context, object.class, ["get"], from, operation.event.time);
-    const contradicted = (object.ledger?.breaks.length ?? 0) > 0 || this.#livesOn(object);
+    const contradicted = (object.ledger?.breakCount ?? 0) > 0 || this.#livesOn(object);
     const end = earlier?.event.nextOnCpu ?? null;
     const overlaps = end !== null && operation.event.time <= end && operation.event.time - from <= OVERLAP_NS;
     if (contradicted || !overlaps) {

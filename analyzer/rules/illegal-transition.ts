@@ -3,6 +3,7 @@ import type { AuditEvent, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
+import { makeFinding } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
 
@@ -151,23 +152,21 @@ class IllegalTransition implements RuleWatch {
       });
     }
     const arcs = [...new Set(tablesFor(machine, flags).flatMap((table) => table[from] ?? []))].join(", ");
-    return {
+    return makeFinding({
       rule: "illegal-transition",
       variant: "fsm-illegal",
-      level: "error",
-      verdict: judgement.verdict,
-      loweredBy: judgement.loweredBy,
+      judgement,
       class: operation.class,
       object: { label, address: typeof object === "bigint" ? object : null, key: null, generation: 1 },
       title: `${label}: ${what}`,
       explanation: `${operation.function}() was asked for the way from ${from} to ${to}: ${what}${flags === null ? "" : ` with flags ${flags}`}.`,
       expected: arcs === "" ? `a refusal: only a reset leaves ${from}` : `from ${from} to ${arcs}, or a refusal`,
       sure,
-      culprit: { function: operation.function, context: null, site: null, event },
+      function: operation.function,
+      event,
       evidence,
       trigger: operation,
-      consequenceOf: null,
-    };
+    });
   }
 }
 

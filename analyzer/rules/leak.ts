@@ -418,5 +418,5 @@ function beganInTrace(object: KernelObject): boolean {
 function isExact(object: KernelObject): boolean {
   const { ledger } = object;
   if (ledger === null || object.losses > 0) return false;
-  return ledger.reads > 0 && ledger.unread === 0 && ledger.breaks.length === 0;
+  return ledger.reads > 0 && ledger.unread === 0 && ledger.breakCount === 0;
 }

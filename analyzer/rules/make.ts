@@ -1,6 +1,6 @@
 /** The skeleton that every finding shares. */
 import type { AuditEvent } from "../decode/operation.js";
-import type { Culprit, Evidence, Finding } from "./finding.js";
+import type { Culprit, Evidence, Finding, Level } from "./finding.js";
 import type { Judgement } from "./verdict.js";
 
 type Told = Pick<
@@ -8,14 +8,21 @@ type Told = Pick<
   "rule" | "variant" | "class" | "object" | "title" | "explanation" | "expected" | "sure" | "evidence" | "trigger"
 >;
 
-/** An error; `function` is to blame, and the event's stack shows it. */
-export function makeFinding(
-  told: Told & { judgement: Judgement; function: string; event: AuditEvent | null; context?: string | null },
-): Finding {
-  const { judgement, function: name, event, context, ...rest } = told;
+interface Blamed {
+  judgement: Judgement;
+  /** To blame; the event's stack shows it. */
+  function: string;
+  event: AuditEvent | null;
+  context?: string | null;
+  /** An error without it. */
+  level?: Level;
+}
+
+export function makeFinding(told: Told & Blamed): Finding {
+  const { judgement, function: name, event, context, level, ...rest } = told;
   const culprit: Culprit = { function: name, context: context ?? null, site: null, event };
   const { verdict, loweredBy } = judgement;
-  return { ...rest, level: "error", verdict, loweredBy, culprit, consequenceOf: null };
+  return { ...rest, level: level ?? "error", verdict, loweredBy, culprit, consequenceOf: null };
 }
 
 /** `sh (194)`, or `task 194` where the recording has no name. */

@@ -91,7 +91,7 @@ class ModuleRef implements RuleWatch {
     const unused = module.class.counter?.unused ?? 1;
     if (read === null || read.value >= unused || this.#extra.has(module)) return;
     const before = step?.before ?? null;
-    const isContinuous = (module.ledger?.breaks.length ?? 0) === 0 && (module.ledger?.reads ?? 0) > 1;
+    const isContinuous = (module.ledger?.breakCount ?? 0) === 0 && (module.ledger?.reads ?? 0) > 1;
     const doubt: Reason = {
       code: "no-values",
       text: "the count before it was not printed, or does not fit: before 3.19 it is one CPU's share",

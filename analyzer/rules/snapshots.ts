@@ -9,6 +9,7 @@ import type { AuditEvent } from "../decode/operation.js";
 import type { World } from "../lifecycle/world.js";
 import { describeHolder, type Held, whoHolds } from "../snapshot/holders.js";
 import type { Finding, FindingObject } from "./finding.js";
+import { makeFinding, marks } from "./make.js";
 import { type Judgement, judgementOf, PROVEN } from "./verdict.js";
 
 /** A snapshot and the event that stands for it in the audit. */
@@ -63,7 +64,7 @@ function leftEntries(moment: Moment, catalog: Catalog): Finding[] {
       key: String(key),
       generation: 1,
     };
-    const finding = makeFinding("stale-ops", "reg-leak-at-owner-exit", moment, entry, object, PROVEN);
+    const finding = bySnapshot("stale-ops", "reg-leak-at-owner-exit", moment, entry, object, PROVEN);
     const [culprit = owner.title] = functionsWith(owner, "destroy");
     finding.culprit.function = culprit;
     finding.title = `${object.label} is registered, and nobody is there whom it belongs to`;
@@ -97,7 +98,7 @@ function unheld(moment: Moment, entry: ClassEntry, held: Held): Finding {
       probe: null,
     },
   ]);
-  const finding = makeFinding("leak", "leak", moment, entry, objectOf(held), judgement);
+  const finding = bySnapshot("leak", "leak", moment, entry, objectOf(held), judgement);
   finding.title = `${held.label} is alive, and no file of any process holds it`;
   finding.explanation = `Its counter is ${held.refs}, but no process shows a file of it, its vCPUs or its devices.`;
   finding.expected = "the last reference dropped with the last file";
@@ -113,7 +114,7 @@ function waiting(moment: Moment, entry: ClassEntry, held: Held): Finding {
   const judgement: Judgement = isHeld
     ? { verdict: "derived", loweredBy: [] }
     : judgementOf([{ code: "by-holders", text: "one moment does not show whether the wait goes on", probe: null }]);
-  const finding = makeFinding("unregister-stuck", "unreg-stuck", moment, entry, objectOf(held), judgement);
+  const finding = bySnapshot("unregister-stuck", "unreg-stuck", moment, entry, objectOf(held), judgement);
   const [name = "an unregister"] = held.waiters.flatMap(({ stack }) =>
     stack.filter((one) => Object.hasOwn(entry.functions, one)),
   );
@@ -135,7 +136,7 @@ function objectOf(held: Held): FindingObject {
   return { label: held.label, address: held.address === null ? null : BigInt(held.address), key: null, generation: 1 };
 }
 
-function makeFinding(
+function bySnapshot(
   rule: Finding["rule"],
   variant: string,
   { event }: Moment,
@@ -143,21 +144,19 @@ function makeFinding(
   object: FindingObject,
   judgement: Judgement,
 ): Finding {
-  return {
+  return makeFinding({
     rule,
     variant,
-    level: "error",
-    verdict: judgement.verdict,
-    loweredBy: judgement.loweredBy,
+    judgement,
     class: entry,
     object,
     title: "",
     explanation: "",
     expected: "",
     sure: "",
-    culprit: { function: "not recorded", context: null, site: null, event: null },
-    evidence: [{ event, operation: null, note: "a snapshot was taken" }],
+    function: "not recorded",
+    event: null,
+    evidence: [marks(event, "a snapshot was taken")],
     trigger: null,
-    consequenceOf: null,
-  };
+  });
 }

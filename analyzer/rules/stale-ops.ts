@@ -6,8 +6,9 @@ import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { LinkAfterFail } from "./link-after-fail.js";
+import { makeFinding } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { isPlanned, judgeAbsence, judgementOf, PROVEN } from "./verdict.js";
+import { isPlanned, type Judgement, judgeAbsence, judgementOf, PROVEN } from "./verdict.js";
 
 export const staleOps: Rule = {
   meta: {
@@ -93,9 +94,8 @@ class StaleOps implements RuleWatch {
     const operation = (refusal as Refusal).operation;
     const result = operation.result ?? 0;
     const owner = entry?.orphaned ?? null;
-    const finding = this.#base(entry, operation, owner);
+    const finding = this.#base(entry, operation, owner, PROVEN);
     finding.trigger = operation;
-    finding.verdict = PROVEN.verdict;
     finding.sure = `the return value ${result} shows that the entry was still in the table`;
     const failed = `${operation.function}() found the old entry and failed with ${describeResult(result)}`;
     finding.explanation =
@@ -116,7 +116,7 @@ class StaleOps implements RuleWatch {
       after: entry.registered.event,
       before: owner.ended,
     } as const;
-    const judgement = judgeAbsence(this.#context, absence);
+    const { loweredBy } = judgeAbsence(this.#context, absence);
     // Without any sign of a probe on the unregister its silence tells nothing at all.
     const uses = [...this.#context.decoder.uses];
     const hasProbe =
@@ -125,25 +125,23 @@ class StaleOps implements RuleWatch {
     if (!hasProbe && armed === undefined) return null;
     if (entry.ownerGuessed) {
       const text = "that it points into that module is told by its address only";
-      judgement.loweredBy.push({ code: "function-unknown", text, probe: entry.registered.event.probe.name });
+      loweredBy.push({ code: "function-unknown", text, probe: entry.registered.event.probe.name });
     }
     if (entry.doubtedBy) {
       const text = `the key was registered again, and whether that was refused is not recorded`;
-      judgement.loweredBy.push({ code: "result-unknown", text, probe: entry.doubtedBy.event.probe.name });
+      loweredBy.push({ code: "result-unknown", text, probe: entry.doubtedBy.event.probe.name });
     }
     if (!hasProbe && armed !== undefined) {
       const text = `that ${armed} is on the unregister, and works, is told by its name only: it never fired`;
-      judgement.loweredBy.push({ code: "probe-never-fired", text, probe: armed });
+      loweredBy.push({ code: "probe-never-fired", text, probe: armed });
     }
-    const finding = this.#base(entry, entry.registered, owner);
-    finding.verdict = judgementOf(judgement.loweredBy).verdict;
-    finding.loweredBy = judgement.loweredBy;
+    const finding = this.#base(entry, entry.registered, owner, judgementOf(loweredBy));
     finding.sure = "the owner's end was seen, and an unregister would have been";
     finding.explanation = `${this.#endOf(owner)} and nobody called ${this.#unregisterOf(entry)}: the entry stayed.`;
     return finding;
   }
 
-  #base(entry: Registration | null, operation: Operation, owner: Owner | null): Finding {
+  #base(entry: Registration | null, operation: Operation, owner: Owner | null, judgement: Judgement): Finding {
     const context = this.#context;
     const object = entry
       ? describeRegistration(context, entry)
@@ -154,23 +152,22 @@ class StaleOps implements RuleWatch {
     const end = owner?.endedBy ?? null;
     if (end) evidence.push({ event: end.event, operation: end, note: "the owner ends, the entry is still there" });
     const by = end?.event ?? operation.event;
-    return {
+    return makeFinding({
       rule: "stale-ops",
       variant: this.#variant(entry, owner),
-      level: "error",
-      verdict: "suspected",
-      loweredBy: [],
+      judgement,
       class: operation.class,
       object,
       title: `${object.label} stayed registered after ${exit.after}`,
       explanation: "",
       expected: `${this.#unregisterOf(entry ?? operation)} before ${exit.after}`,
       sure: "",
-      culprit: { function: exit.function, context: exit.context, site: null, event: entry || end ? by : null },
+      function: exit.function,
+      event: entry || end ? by : null,
+      context: exit.context,
       evidence,
       trigger: null,
-      consequenceOf: null,
-    };
+    });
   }
 
   /** The function that should have seen to the unregister, and the moment in words. */

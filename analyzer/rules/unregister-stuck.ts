@@ -5,9 +5,9 @@ import type { Reason } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey, describeObject } from "./describe.js";
 import type { Evidence, Finding, FindingObject, Level } from "./finding.js";
-import { taskOf } from "./make.js";
+import { makeFinding, taskOf } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
-import { lossesBetween } from "./verdict.js";
+import { judgementOf, lossesBetween } from "./verdict.js";
 
 export const unregisterStuck: Rule = {
   meta: {
@@ -182,12 +182,11 @@ class UnregisterStuck implements RuleWatch {
         : names === ""
           ? "Who holds it was not recorded."
           : `It is held by ${names}.`;
-    return {
+    return makeFinding({
       rule: "unregister-stuck",
       variant: "unreg-stuck",
       level,
-      verdict: loweredBy.length > 0 ? "suspected" : "derived",
-      loweredBy,
+      judgement: judgementOf(loweredBy),
       class: classOf(call) as Finding["class"],
       object: what,
       title: `${what.label} does not go away: ${call.function.name} has waited for ${seconds} s`,
@@ -198,11 +197,12 @@ class UnregisterStuck implements RuleWatch {
       sure: forever
         ? "the counter's value, or the waiter's own file"
         : "no return was seen, nor its task outside the call",
-      culprit: { function: call.function.name, context: `run by ${waiter}`, site: null, event: entry },
+      function: call.function.name,
+      event: entry,
+      context: `run by ${waiter}`,
       evidence,
       trigger: call.operations[0] ?? null,
-      consequenceOf: null,
-    };
+    });
   }
 
   /** References that the counter showed last, that of the registration left out. */

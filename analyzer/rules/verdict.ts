@@ -6,6 +6,7 @@ import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
 import type { AuditEvent } from "../decode/operation.js";
 import { type Reason, workedAround } from "../lifecycle/coverage.js";
+import { sumUp } from "../lifecycle/losses.js";
 import type { Verdict } from "./finding.js";
 import type { RuleContext } from "./rule.js";
 
@@ -71,9 +72,6 @@ export function lossesBetween(context: RuleContext, from: bigint, to: bigint): R
   const overlapping = context.gaps.filter(
     (gap) => (gap.from === null || gap.from <= to) && (gap.to === null || gap.to >= from),
   );
-  if (overlapping.length === 0) return [];
-  const lost = overlapping.reduce((sum, gap) => sum + (gap.lost ?? 0), 0);
-  const count = lost > 0 ? `${lost} events` : "events";
-  const code = overlapping.some((gap) => gap.code === "damaged") ? "damaged" : "lost-events";
-  return [{ code, text: `${count} were lost in this time`, probe: null }];
+  const losses = sumUp(overlapping);
+  return losses ? [{ code: losses.code, text: `${losses.what} were lost in this time`, probe: null }] : [];
 }

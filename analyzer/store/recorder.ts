@@ -308,7 +308,7 @@ export class StoreRecorder implements Recorder {
     const began = beganWith(object);
     const name = object.class.class;
     if (began !== null && began > 0) this.#creations.set(name, (this.#creations.get(name) ?? 0) + began);
-    const exact = object.ledger === null || (object.ledger.breaks.length === 0 && object.losses === 0);
+    const exact = object.ledger === null || (object.ledger.breakCount === 0 && object.losses === 0);
     this.#objects.add([
       object.id,
       name,

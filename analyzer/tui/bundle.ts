@@ -2,7 +2,7 @@
  * Part of the build: the terminal UI and what it needs of ink and React in one file, so that it is there at once. It
  * takes the place of what the compiler made of tui.ts; the rest of ktally is imported as it is.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Plugin, rolldown } from "rolldown";
@@ -43,6 +43,8 @@ export async function bundleTui(target: string, entry = "tui.ts"): Promise<void>
   const { output } = await bundle.write({ file, format: "esm", minify: true, codeSplitting: false });
   await bundle.close();
   const [chunk] = output;
+  // The compiler's own is of another text.
+  rmSync(`${file}.map`, { force: true });
   writeFileSync(`${file}.licenses.txt`, licenses(chunk.moduleIds));
 }
 

@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import fc from "fast-check";
-import { render } from "ink";
+import { render, useInput } from "ink";
 import { describe, expect, it } from "vitest";
-import { Front } from "./front.js";
+import { keysOf } from "../frame/ink-keys.js";
 import { type MousePress, TerminalInput, type Told } from "./input.js";
 import { Screen } from "./screen.js";
 
@@ -20,12 +20,17 @@ function wire(told: Told = {}) {
   return { input, send: (text: string) => source.emit("data", text) };
 }
 
+function Keys({ onKeys }: { onKeys: (keys: readonly string[]) => void }) {
+  useInput((input, key) => onKeys(keysOf(input, key)));
+  return null;
+}
+
 /** The keys that ktally gets, through ink, for what a terminal sends. */
 async function keysFor(text: string): Promise<string[]> {
   const keys: string[] = [];
   const { input, send } = wire();
   const screen = new Screen({ columns: 20, rows: 3, write: () => true });
-  const ink = render(<Front lines={[]} theme={{} as never} onKeys={(pressed) => keys.push(...pressed)} />, {
+  const ink = render(<Keys onKeys={(pressed) => keys.push(...pressed)} />, {
     stdin: input as never,
     stdout: screen as never,
     exitOnCtrlC: false,

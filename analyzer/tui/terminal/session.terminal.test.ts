@@ -45,13 +45,13 @@ describe("the terminal is given back", () => {
     await expectRestored(terminal);
   });
 
-  it("after an error that nobody caught, which is told then", async () => {
+  it.each(["screen", "timer"])("after an error of a %s that nobody caught, which is told then", async (thrower) => {
     const terminal = terminals.shell(
       `${terminals.programLine("analyzer/tui/testing/failing-session.js")}; echo "[ended $?]"; exec cat`,
     );
     await terminal.shows("fails soon");
-    terminal.press("x");
-    await terminal.shows("thrown by a timer", "[ended 3]");
+    terminal.press(thrower.slice(0, 1));
+    await terminal.shows(`thrown by a ${thrower}`, "[ended 3]");
     await expectRestored(terminal);
   });
 

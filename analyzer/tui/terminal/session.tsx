@@ -3,12 +3,12 @@
  * the terminal is given back however it ends.
  */
 import { type Instance, render } from "ink";
-import type { App, Deed } from "../app.js";
+import { type App, bodyOf, type Deed } from "../app.js";
 import { type Background, type Depth, themeFor } from "../drawing/theme.js";
+import { Frame } from "../frame/frame.js";
 import { backgroundIn, mayAsk, PATIENCE, QUESTION } from "./background.js";
 import { clipboardSequence } from "./clipboard.js";
 import { showText } from "./external.js";
-import { Front } from "./front.js";
 import { TerminalInput } from "./input.js";
 import { Screen } from "./screen.js";
 
@@ -107,18 +107,22 @@ class Session {
       else resolve();
     });
     if (isAsked) this.#screen.send(QUESTION);
-    const picture = this.#app.draw(this.#screen.size);
+    // The screen reads what it shows while the terminal answers.
+    this.#app.view.draw(bodyOf(this.#screen.size));
     await answered;
-    this.#show(picture);
+    this.#ink = render(this.#frame(), {
+      stdout: this.#screen as unknown as NodeJS.WriteStream,
+      stdin: this.#input as unknown as NodeJS.ReadStream,
+      exitOnCtrlC: false,
+      patchConsole: false,
+      // ink hands over every frame whole and at once; what of it is written is the screen's to know.
+      debug: true,
+    });
+    this.#ink.waitUntilExit().catch(this.#fail);
   }
 
   draw(): void {
-    if (this.#isOther || !this.#ink) return;
-    try {
-      this.#show(this.#app.draw(this.#screen.size));
-    } catch (error) {
-      this.#fail(error);
-    }
+    if (!this.#isOther) this.#ink?.rerender(this.#frame());
   }
 
   /** Draws everything, whatever stands on the terminal. */
@@ -144,23 +148,11 @@ class Session {
     this.#screen.open();
   }
 
-  #show({ lines, cursor }: ReturnType<App["draw"]>): void {
-    const front = (
-      <Front lines={lines} theme={themeFor(this.#depth, this.#background)} onKeys={(keys) => this.#press(keys)} />
-    );
-    this.#screen.cursor = cursor;
-    if (this.#ink) {
-      this.#ink.rerender(front);
-      return;
-    }
-    this.#ink = render(front, {
-      stdout: this.#screen as unknown as NodeJS.WriteStream,
-      stdin: this.#input as unknown as NodeJS.ReadStream,
-      exitOnCtrlC: false,
-      patchConsole: false,
-      // ink hands over every frame whole and at once; what of it is written is the screen's to know.
-      debug: true,
-    });
+  #frame() {
+    const { size } = this.#screen;
+    this.#screen.cursor = this.#app.cursor(size);
+    const theme = themeFor(this.#depth, this.#background);
+    return <Frame app={this.#app} size={size} theme={theme} onKeys={(keys) => this.#press(keys)} />;
   }
 
   #hear(sequence: string): void {

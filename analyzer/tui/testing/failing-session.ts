@@ -3,14 +3,25 @@ import { App } from "../app.js";
 import { line } from "../drawing/picture.js";
 import { runSession } from "../terminal/session.js";
 
-const view = { name: "text", title: "Failing", draw: () => [line("fails soon")], handle: () => null } as const;
+let isBroken = false;
+const view = {
+  name: "text",
+  title: "Failing",
+  draw: () => {
+    if (isBroken) throw new Error("thrown by a screen");
+    return [line("fails soon")];
+  },
+  handle: () => null,
+} as const;
 const app = new App([{ title: "Failing", make: () => view }], "");
-const press = app.press.bind(app);
-app.press = (...words) => {
-  setTimeout(() => {
-    throw new Error("thrown by a timer");
-  });
-  return press(...words);
+app.press = (key) => {
+  isBroken = key === "s";
+  if (key === "t") {
+    setTimeout(() => {
+      throw new Error("thrown by a timer");
+    });
+  }
+  return null;
 };
 
 try {

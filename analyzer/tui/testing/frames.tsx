@@ -1,8 +1,8 @@
 /** Frames as ink draws them, for holding one ink against another. */
-import { render } from "ink";
+import { Box, render } from "ink";
 import type { Line, Size } from "../drawing/picture.js";
 import { themeFor } from "../drawing/theme.js";
-import { Front } from "../terminal/front.js";
+import { Rows, ThemeContext } from "../frame/row.js";
 import { Screen } from "../terminal/screen.js";
 
 /** What ink makes of pictures that follow each other. */
@@ -23,7 +23,13 @@ export function framesOf(pictures: readonly (readonly Line[])[], size: Size): st
     ref() {},
     unref() {},
   };
-  const front = (lines: readonly Line[]) => <Front lines={lines} theme={theme} onKeys={() => {}} />;
+  const front = (lines: readonly Line[]) => (
+    <ThemeContext.Provider value={theme}>
+      <Box flexDirection="column">
+        <Rows lines={lines} />
+      </Box>
+    </ThemeContext.Provider>
+  );
   const options = { stdout: screen as never, stdin: stdin as never, patchConsole: false, debug: true };
   const ink = render(front([]), options);
   frames.length = 0;

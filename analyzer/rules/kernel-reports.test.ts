@@ -88,10 +88,10 @@ describe("a log alone", () => {
   });
 
   it("a device in use is a note that names who waits", async () => {
-    const log = `[ 5.000000] vfio-pci 0000:00:05.0: Device is currently in use, task "sh" (200) blocked until device is released\n`;
-    const { findings } = await auditText(log);
-    expect(findings).toMatchObject([{ rule: "unregister-stuck", level: "note", object: { key: "0000:00:05.0" } }]);
-    expect(findings[0]?.explanation).toContain("sh (200)");
+    const { findings } = await auditFiles(`${FIXTURES}dmesg-unbind-waits-6.1.txt`);
+    expect(findings).toMatchObject([{ rule: "unregister-stuck", level: "note", object: { key: "0000:00:03.0" } }]);
+    expect(findings[0]?.culprit.function).toBe("vfio_unregister_group_dev");
+    expect(findings[0]?.explanation).toContain("bash (204)");
   });
 });
 

@@ -98,10 +98,16 @@ export function meaningOf(report: KernelReport, catalog: Catalog): ReportMeaning
     rule: to ? { id: to.rule, variant: to.variant } : null,
     weight: to?.weight ?? "suspicion",
     doubt: to?.doubt ?? null,
-    function: own[0] ?? report.at?.symbol ?? "an unknown function",
+    function: own[0] ?? report.at?.symbol ?? waiterOf(report, entry) ?? "an unknown function",
     lookalikes: entry ? lookalikesOf(entry, to?.rule ?? null, all) : [],
     learn: entry ? recordCommand(entry) : null,
   };
+}
+
+/** "Device is currently in use" has no stack; only what waits for the device's users prints it. */
+function waiterOf({ kind }: KernelReport, entry: ClassEntry | null): string | undefined {
+  if (kind !== "device-in-use") return undefined;
+  return Object.entries(entry?.functions ?? {}).find(([, { blocks }]) => blocks === true)?.[0];
 }
 
 /** Names on a stack, innermost first, those left out that are on every such stack. */

@@ -88,9 +88,10 @@ async function* readStream(lines: AsyncIterable<string>, reader: LineReader): As
 }
 
 function* readFile(input: Input, reader: LineReader): Generator<TraceItem[]> {
+  const memory = Buffer.allocUnsafeSlow(CHUNK);
   let inEndlessLine = false;
   for (let offset = 0; ; ) {
-    const chunk = input.read(offset, CHUNK);
+    const chunk = input.read(offset, CHUNK, memory);
     const begin: number = inEndlessLine ? chunk.indexOf(0x0a) + 1 : 0;
     if (!inEndlessLine || begin > 0) {
       const used: number = begin + reader.feed(chunk.subarray(begin), offset + begin);

@@ -5,6 +5,8 @@ import type { Background, Depth } from "../drawing/theme.js";
 export const QUESTION = "\u001b]11;?\u001b\\\u001b[c";
 /** How long the first picture waits for the answer; milliseconds. A later one changes the colours. */
 export const PATIENCE = 40;
+/** How long an answer is waited for before the terminal is the shell's again; milliseconds. */
+export const LATEST_ANSWER = 300;
 
 const COLOUR = /^\u001b\]11;rgba?:([0-9a-f]{1,4})\/([0-9a-f]{1,4})\/([0-9a-f]{1,4})/i;
 const SPECIFICATION = /^\u001b\[\?[0-9;]*c$/;
@@ -14,7 +16,7 @@ export function mayAsk(depth: Depth, background: Background): boolean {
   return background === "unknown" && (depth === "256" || depth === "true");
 }
 
-/** What an answer says; "unknown" ends the waiting, null is an answer to something else. */
+/** What an answer says; "unknown" is the last one, null is an answer to something else. */
 export function backgroundIn(answer: string): Background | null {
   const [, ...parts] = COLOUR.exec(answer) ?? [];
   if (parts.length === 0) return SPECIFICATION.test(answer) ? "unknown" : null;

@@ -70,6 +70,21 @@ describe("the terminal is given back", () => {
   });
 });
 
+it("a session that somebody stopped goes on whole", async () => {
+  const shell = terminals.shell("PS1='$ ' exec bash --norc --noprofile -i");
+  await shell.shows("$");
+  shell.type(`${terminals.commandLine("tui", SEED0)}\n`);
+  await shell.shows("stale-ops", "Story");
+  process.kill(shell.pid(), "SIGSTOP");
+  await shell.shows("Stopped");
+  shell.type("stty sane; fg\n");
+  await shell.until("is whole", (screen) => screen.includes("Story") && !/Stopped|stty/.test(screen));
+  shell.press("5");
+  await shell.shows("Coverage 1/");
+  shell.press("q");
+  await shell.until("is the shell's again", () => shell.fact("alternate_on") === "0");
+});
+
 describe("a terminal", () => {
   it("may be resized", async () => {
     const terminal = terminals.start(["tui", SEED0]);

@@ -2,11 +2,12 @@
  * A terminal session: ink draws the application's pictures and reads its keys; other programs may come in between;
  * the terminal is given back however it ends.
  */
+import { setTimeout } from "node:timers/promises";
 import { type Instance, render } from "ink";
 import { type App, bodyOf, type Deed } from "../app.js";
 import { type Background, type Depth, themeFor } from "../drawing/theme.js";
 import { Frame } from "../frame/frame.js";
-import { backgroundIn, mayAsk, PATIENCE, QUESTION } from "./background.js";
+import { backgroundIn, LATEST_ANSWER, mayAsk, PATIENCE, QUESTION } from "./background.js";
 import { clipboardSequence } from "./clipboard.js";
 import { showText } from "./external.js";
 import { TerminalInput } from "./input.js";
@@ -41,6 +42,7 @@ export async function runSession(options: SessionOptions): Promise<number> {
   // A terminal that is hung up fails writes; there is nobody left to tell.
   on(process.stdout, "error", () => session.end(128 + ENDING.SIGHUP));
   on(process.stdout, "resize", () => session.redraw());
+  on(process, "SIGCONT", () => session.resume());
   const { tick } = options;
   if (tick) {
     const timer = setInterval(() => {
@@ -53,7 +55,7 @@ export async function runSession(options: SessionOptions): Promise<number> {
     await session.begin();
     return await session.ended;
   } finally {
-    session.close();
+    await session.close();
     for (const step of undo) step();
   }
 }
@@ -69,6 +71,8 @@ class Session {
   #isOther = false;
   #end: (status: number) => void = () => {};
   #fail: (error: unknown) => void = () => {};
+  /** The terminal has answered what it was asked. */
+  #answer: Promise<unknown> = Promise.resolve();
   #answered: () => void = () => {};
 
   constructor({ app, depth, background }: SessionOptions) {
@@ -100,16 +104,15 @@ class Session {
   /** Takes the terminal and draws the first picture, in the terminal's own colours where it tells them in time. */
   async begin(): Promise<void> {
     this.#take();
-    const isAsked = mayAsk(this.#depth, this.#background);
-    const answered = new Promise<void>((resolve) => {
-      this.#answered = resolve;
-      if (isAsked) setTimeout(resolve, PATIENCE).unref();
-      else resolve();
-    });
-    if (isAsked) this.#screen.send(QUESTION);
+    if (mayAsk(this.#depth, this.#background)) {
+      this.#answer = new Promise<void>((resolve) => {
+        this.#answered = resolve;
+      });
+      this.#screen.send(QUESTION);
+    }
     // The screen reads what it shows while the terminal answers.
     this.#app.view.draw(bodyOf(this.#screen.size));
-    await answered;
+    await Promise.race([this.#answer, atMost(PATIENCE)]);
     this.#ink = render(this.#frame(), {
       stdout: this.#screen as unknown as NodeJS.WriteStream,
       stdin: this.#input as unknown as NodeJS.ReadStream,
@@ -137,9 +140,20 @@ class Session {
     this.#input.close();
   }
 
-  close(): void {
-    this.giveBack();
+  /** Goes on where it was stopped, whatever the terminal went through meanwhile. */
+  resume(): void {
+    if (this.#isOther) return;
+    this.#input.close();
+    this.#take();
+    this.redraw();
+  }
+
+  /** Ends. An answer of the terminal that is still on its way must not become input of the shell's. */
+  async close(): Promise<void> {
+    this.#screen.close();
     this.#ink?.unmount();
+    await Promise.race([this.#answer, atMost(LATEST_ANSWER)]);
+    this.#input.close();
     process.stdin.unref();
   }
 
@@ -158,8 +172,8 @@ class Session {
   #hear(sequence: string): void {
     const background = backgroundIn(sequence);
     if (background === null) return;
-    if (background !== "unknown") this.#background = background;
-    this.#answered();
+    if (background === "unknown") this.#answered();
+    else this.#background = background;
     this.draw();
   }
 
@@ -194,11 +208,7 @@ class Session {
     this.giveBack();
     // Waiting for a signal alone does not keep Node running.
     const awake = setInterval(() => {}, 60_000);
-    process.once("SIGCONT", () => {
-      clearInterval(awake);
-      this.#take();
-      this.draw();
-    });
+    process.once("SIGCONT", () => clearInterval(awake));
     process.kill(process.pid, "SIGTSTP");
   }
 
@@ -211,4 +221,9 @@ class Session {
     this.#take();
     this.draw();
   }
+}
+
+/** Milliseconds to wait; nobody stays for them alone. */
+function atMost(milliseconds: number): Promise<void> {
+  return setTimeout(milliseconds, undefined, { ref: false });
 }

@@ -1,9 +1,9 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
-import type { AuditEvent, Operation } from "../decode/operation.js";
+import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
-import { makeFinding } from "./make.js";
+import { makeFinding, marks } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, type Judgement, judgementOf, PROVEN } from "./verdict.js";
 
@@ -38,17 +38,19 @@ interface Balance {
 }
 
 interface Uneven {
-  balance: Balance;
   value: number;
-  changes: Operation[];
-  /** The event by which the device was left unused. */
-  closed: AuditEvent;
+  changes: readonly Operation[];
+  /** The event by which it should have been even, and what it is. */
+  event: AuditEvent;
+  when: string;
 }
 
 class CounterRange implements RuleWatch {
   readonly #context: RuleContext;
   readonly #negative = new Map<string, Operation>();
   readonly #balances = new Map<string, Balance>();
+  /** Changes of counts that a call must leave as it found them. */
+  readonly #inCalls = new WeakMap<Call, Operation[]>();
   readonly #uneven: Uneven[] = [];
 
   constructor(context: RuleContext) {
@@ -63,9 +65,25 @@ class CounterRange implements RuleWatch {
     const floor = operation.effect === "close" && !spec.stops_at_zero ? 0 : -1;
     if (value !== null && value <= floor && !this.#negative.has(slot)) this.#negative.set(slot, operation);
     if (spec.unequal === undefined || operation.object === null) return;
+    if (spec.even_after.length > 0) {
+      this.#noteInCall(operation, spec.even_after);
+      return;
+    }
     const balance = this.#balances.get(slot) ?? { key: operation.object, value: 0, changes: [] };
     this.#balances.set(slot, balance);
     balance.changes.push(operation);
+  }
+
+  #noteInCall(operation: Operation, functions: readonly string[]): void {
+    const around = this.#context.decoder.calls.of(operation.event);
+    const call = around.findLast(({ function: { name } }) => functions.includes(name));
+    if (call) this.#inCalls.set(call, [...(this.#inCalls.get(call) ?? []), operation]);
+  }
+
+  returned(call: Call): void {
+    const changes = this.#inCalls.get(call);
+    if (changes === undefined || call.returned === null) return;
+    this.#judgeSum(changes, call.returned, `${call.function.name} returned`);
   }
 
   hears(entry: ClassEntry): boolean {
@@ -105,9 +123,12 @@ class CounterRange implements RuleWatch {
   }
 
   #close(balance: Balance, closed: AuditEvent): void {
-    const changes = balance.changes.splice(0);
+    this.#judgeSum(balance.changes.splice(0), closed, "the device's last file was closed");
+  }
+
+  #judgeSum(changes: readonly Operation[], event: AuditEvent, when: string): void {
     const value = sum(changes);
-    if (value !== null && value > 0) this.#uneven.push({ balance, value, changes, closed });
+    if (value !== null && value > 0) this.#uneven.push({ value, changes, event, when });
   }
 
   #belowZero(operation: Operation): Finding {
@@ -122,11 +143,11 @@ class CounterRange implements RuleWatch {
     return finding;
   }
 
-  #unequal({ value, changes, closed }: Uneven): Finding | null {
+  #unequal({ value, changes, event, when }: Uneven): Finding | null {
     const opened = changes.find(({ effect, outcome }) => effect === "open" && outcome === "done");
     const spec = opened?.class.counts[opened.count ?? ""];
     if (!opened || spec?.unequal === undefined) return null;
-    const judgement = this.#judge(opened, closed);
+    const judgement = this.#judge(opened, event);
     if (judgement === null) return null;
     const [closer] = closersOf(opened);
     const evidence: Evidence[] = changes.map((operation) => ({
@@ -134,12 +155,12 @@ class CounterRange implements RuleWatch {
       operation,
       note: operation.effect === "open" ? "counted up" : "counted down",
     }));
-    evidence.push({ event: closed, operation: null, note: "the device's last file is closed" });
+    evidence.push(marks(event, when));
     const finding = base(opened, spec.unequal, judgement, evidence);
-    finding.title = `${finding.object.label}: ${value} ${spec.title} left when the device was closed`;
-    finding.explanation = `${opened.function}() was not undone: ${value} ${spec.title} were left when the device's last file was closed.`;
-    finding.expected = `${closer}() before the device is closed`;
-    finding.sure = "every change up to the close was recorded";
+    finding.title = `${finding.object.label}: ${value} ${spec.title} left when ${when}`;
+    finding.explanation = `${opened.function}() was not undone: ${value} ${spec.title} were left when ${when}.`;
+    finding.expected = `${closer}() before ${when}`;
+    finding.sure = "every change up to then was recorded";
     return finding;
   }
 

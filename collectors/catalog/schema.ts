@@ -194,6 +194,8 @@ export const classSchema = z.strictObject({
         stops_at_zero: z.boolean().optional(),
         /** Variant of an inequality when the last file of a VFIO device is closed; without one it is not judged. */
         unequal: z.enum(["pair-count", "pin-imbalance"]).optional(),
+        /** Functions that leave as they found it, when they return; judged then, and not at a close. */
+        even_after: z.array(identifier).default([]),
       }),
     )
     .default({}),

@@ -1,6 +1,6 @@
 /**
- * Who queued the work that a kworker runs: what it does there was decided elsewhere. Told by the queueing that was
- * recorded last for the work before it ran.
+ * Who queued the work that a kworker runs, or the callback that waits for readers: what it does there was decided
+ * elsewhere. Told by the queueing that was recorded last for it before it ran.
  */
 import { isInside } from "../decode/calls.js";
 import type { AuditEvent, Operation } from "../decode/operation.js";
@@ -43,6 +43,12 @@ export class Deferred implements Observer {
   }
 }
 
+/** Functions that run what was queued, and the names of tasks that do nothing else. */
+const RUNNERS = ["process_one_work", "rcu_do_batch"];
+const WORKERS = /^(kworker|ksoftirqd|rcu|rcuop|rcuos|rcuc|rcub)\b/;
+
 function runsWork(event: AuditEvent): boolean {
-  return isInside(event, "process_one_work") ?? event.comm.startsWith("kworker");
+  const inside = RUNNERS.map((name) => isInside(event, name));
+  if (inside.includes(true)) return true;
+  return inside.includes(null) && WORKERS.test(event.comm);
 }

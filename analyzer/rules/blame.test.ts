@@ -1,6 +1,10 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { runAudit } from "../audit.js";
+import type { Operation } from "../decode/operation.js";
 import { Deferred } from "../lifecycle/deferred.js";
 import { auditFiles } from "../testing/audits.js";
 import { fixture } from "../testing/program.js";
@@ -85,5 +89,30 @@ describe("what a kworker does", () => {
     // Only the work's own put was queued elsewhere: by the interrupt's handler.
     expect(origins.filter((line) => !line.endsWith("-"))).toEqual(["kworker/1:0 put true"]);
     expect(origins.filter((line) => line.startsWith("sh"))).not.toEqual([]);
+  });
+
+  it("or where its callback was handed over to wait for readers", async () => {
+    const deferred = new Deferred();
+    const origins: (string | undefined)[] = [];
+    const path = join(tmpdir(), `ktally-rcu-${process.pid}.txt`);
+    const lines = [
+      "work-214 [001] ..... 10.000000: rcu_callback: rcu_preempt rhp=0xffff8c3023c12108 func=vfio_pci_eventfd_rcu_free 3",
+      "rcuop/1-20 [001] ..... 10.100000: rcu_invoke_callback: rcu_preempt rhp=0xffff8c3023c12108 func=vfio_pci_eventfd_rcu_free",
+      "rcuop/1-20 [001] ..... 10.100010: put: (eventfd_ctx_put+0x0/0x30) ctx=0xffff8c3023c13000",
+      "work-214 [001] ..... 10.200000: put: (eventfd_ctx_put+0x0/0x30) ctx=0xffff8c3023c14000",
+    ];
+    writeFileSync(path, lines.map((line) => `${line.padStart(16)}\n`).join(""));
+    const observer = {
+      begin() {},
+      event() {},
+      aside: (operation: Operation) => deferred.aside(operation),
+      operation(operation: Operation) {
+        deferred.operation(operation);
+        origins.push(deferred.origin(operation.event)?.event.comm);
+      },
+    };
+    await runAudit([path], { catalog: defaultCatalog(), classes: null }, observer);
+    rmSync(path);
+    expect(origins).toEqual(["work", undefined]);
   });
 });

@@ -87,8 +87,9 @@ function accuse(
   evidence.sort((a, b) => a.event.id - b.event.id);
 }
 
-/** The workqueue's own functions, which queue for others (kernel/workqueue.c). */
-const QUEUEING = /^(__)?((mod_|queue_|schedule_)(rcu_|delayed_)?work|insert_work|delayed_work_timer_fn)/;
+/** Functions that queue for others (kernel/workqueue.c, kernel/rcu/tree.c). */
+const QUEUEING =
+  /^(__)?((mod_|queue_|schedule_)(rcu_|delayed_)?work|insert_work|delayed_work_timer_fn|(__)?call_rcu|call_srcu)/;
 
 /** Of what a kworker did: who queued the work. */
 function nameQueuer({ culprit, evidence }: Finding, { deferred, symbols }: Lessons): void {

@@ -135,12 +135,42 @@ describe("a long life", () => {
   });
 });
 
+/** Lives at addresses of their own, after the one at A. */
+function otherLives(count: number): string {
+  const others = Array.from({ length: count }, (_, index) =>
+    life(11 + index).replaceAll(A, `kvm=0xffffca47d${index.toString(16).padStart(4, "0")}000`),
+  );
+  return others.join("\n");
+}
+
+describe("an object destroyed a while ago", () => {
+  const kept = async (text: string) => {
+    const world = await worldAfter(text);
+    const vm = [...world.objects.all()].find(({ key }) => key === BigInt(A.slice(4)));
+    return [...(vm?.history.map(({ effect }) => effect) ?? []), vm?.omitted];
+  };
+
+  it("WHEN nothing was wrong with it THEN its beginning and its end are kept", async () => {
+    expect(await kept(life(10))).toEqual(["get", "put", "put", "destroy", 0]);
+    expect(await kept(life(10) + otherLives(100))).toEqual(["get", "destroy", 2]);
+  });
+
+  it("WHEN references were left THEN all of it is kept", async () => {
+    const leaking = life(10).replace(/.*kvm_vcpu_release.*\n/, "");
+    expect(await kept(leaking + otherLives(100))).toEqual(["get", "put", "destroy", 0]);
+  });
+
+  it("WHEN it is used THEN the story is told in order", async () => {
+    const late = `peer-2 [001] d.Z.. 900.000000: uc: (kvm_get_kvm+0x11/0x40 [kvm]) ${A} refs=0 delta=1`;
+    const { findings } = await auditDrawn(`${life(10)}${otherLives(100)}\n${late}`);
+    expect(findings.map(({ variant }) => variant)).toEqual(["get-after-zero"]);
+    expect(findings[0]?.evidence.map(({ event }) => event.id)).toEqual([1, 4, 405]);
+  });
+});
+
 describe("a trace with many objects", () => {
   it("forgets those that were destroyed long ago, but not how many lives there were at their address", async () => {
-    const others = Array.from({ length: 4200 }, (_, index) =>
-      life(11 + index).replaceAll(A, `kvm=0xffffca47d${index.toString(16).padStart(4, "0")}000`),
-    );
-    const text = life(10) + others.join("\n");
+    const text = life(10) + otherLives(4200);
     const before = await worldAfter(text);
     expect([...before.objects.all()]).toHaveLength(4096);
     const after = await worldAfter(text + life(9000));

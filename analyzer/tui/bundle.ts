@@ -76,12 +76,11 @@ function licenses(modules: readonly string[]): string {
     if (folder !== undefined && name !== undefined && existsSync(folder)) packages.set(folder, name);
   }
   const notices = [...packages].sort().map(([folder, name]) => {
-    const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<
-      string,
-      string
-    >;
+    const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, string>;
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-    return `${name} ${version} (${license})\n\n${file === undefined ? "" : readFileSync(join(folder, file), "utf8")}`;
+    const notice =
+      file === undefined ? `${manifest.author}, ${manifest.homepage}\n` : readFileSync(join(folder, file), "utf8");
+    return `${name} ${manifest.version} (${manifest.license})\n\n${notice}`;
   });
   return notices.join(`\n${"-".repeat(80)}\n`);
 }

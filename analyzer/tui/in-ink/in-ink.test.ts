@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -36,6 +37,13 @@ describe("ink with our parts in it", () => {
     bundled = await import(join(tui, "frames.js"));
   });
   afterAll(() => program.remove());
+
+  it("comes with the licences of all that is in it", () => {
+    const notices = readFileSync(join(dirname(program.main), "..", "tui", "frames.js.licenses.txt"), "utf8");
+    for (const name of ["ink 6", "react 19", "react-reconciler", "yoga-layout"]) {
+      expect(notices).toMatch(new RegExp(`^${name}.* \\(MIT\\)\n\n.*(MIT License|Meta)`, "m"));
+    }
+  });
 
   it("draws what ink draws", () => {
     fc.assert(

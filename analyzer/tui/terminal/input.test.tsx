@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import { render, useInput } from "ink";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { keysOf } from "../frame/ink-keys.js";
 import { type MousePress, TerminalInput, type Told } from "./input.js";
 import { Screen } from "./screen.js";
@@ -91,6 +91,18 @@ describe("what ink has no words for", () => {
     send("~k");
     expect(pastes).toEqual(["q\u001b[Aq"]);
     expect(input.read()).toBe("k");
+  });
+
+  it("a paste without an end leaves the keys to their user", () => {
+    vi.useFakeTimers();
+    const pastes: string[] = [];
+    const { input, send } = wire({ paste: (text) => pastes.push(text) });
+    send("\u001b[200~never ended");
+    vi.runAllTimers();
+    vi.useRealTimers();
+    send("q");
+    expect(pastes).toEqual(["never ended"]);
+    expect(input.read()).toBe("q");
   });
 
   it("an answer about colours is no key", () => {

@@ -7,6 +7,8 @@ import type { ReadStream } from "node:tty";
 
 /** How long the begin of a sequence waits for its rest; milliseconds. Escape alone looks like one. */
 const REST_DELAY = 40;
+/** How long the rest of a paste may take to come. */
+const PASTE_DELAY = 2000;
 
 /** Key sequences that ink knows and ktally may bind. */
 const KEY = /^\u001b(?:\[[0-9;]*[ABCDFHZ]|\[[1-8](?:;[0-9]+)?~|O[ABCDFHM])$/;
@@ -122,14 +124,18 @@ export class TerminalInput extends Readable {
       if (key === null) this.#tell(piece);
       else this.push(key);
     }
-    if (this.#waiting !== "") this.#rest = setTimeout(() => this.#giveUp(), REST_DELAY);
+    if (this.#waiting === "") return;
+    const delay = this.#waiting.startsWith(PASTE_BEGIN) ? PASTE_DELAY : REST_DELAY;
+    this.#rest = setTimeout(() => this.#giveUp(), delay);
   }
 
   /** Nothing followed. */
   #giveUp(): void {
-    if (this.#waiting.startsWith(PASTE_BEGIN)) return;
-    if (this.#waiting === "\u001b") this.push(ESCAPE);
+    const waiting = this.#waiting;
     this.#waiting = "";
+    if (waiting === "\u001b") this.push(ESCAPE);
+    // A paste without an end must not take the keys from their user for ever.
+    else if (waiting.startsWith(PASTE_BEGIN)) this.#tell(`${waiting}${PASTE_END}`);
   }
 
   /** The next piece; null when its end has not come yet. */

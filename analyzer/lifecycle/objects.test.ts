@@ -113,6 +113,17 @@ describe("creation", () => {
     expect([...world.objects.all()][0]?.ledger?.breaks).toEqual([]);
   });
 
+  it("WHEN its result is not recorded THEN the close of a file shows that it took place", async () => {
+    const round = (at: number, task: string) => `
+      ${task} [000] ..... ${at}.000000: init: (kvm_arch_init_vm+0x0/0x40 [kvm]) ${A}
+      ${task} [000] ..... ${at}.000010: init_ret: (kvm_dev_ioctl+0x1/0x40 [kvm] <- kvm_arch_init_vm)
+      ${task} [000] ..... ${at}.100000: release: (kvm_vm_release+0x0/0x30 [kvm]) ${A}
+      ${task} [000] ..... ${at}.100010: destroy: (kvm_destroy_vm+0x0/0x3d0 [kvm]) ${A}`;
+    const outcome = await auditDrawn(round(10, "wl-1") + round(11, "wl-2"));
+    expect(lives(outcome.world)).toEqual(["kvm #2 destroyed"]);
+    expect(outcome.findings).toEqual([]);
+  });
+
   it("WHEN it fails after all though the object was touched THEN nothing is there any more", async () => {
     const world = await worldAfter(`
       wl-1   [000] ..... 10.000000: reg: (vfio_register_group_dev+0x0/0x80 [vfio]) ${DEVICE}

@@ -231,6 +231,8 @@ export class World {
       return;
     }
     if (operation.holder !== null) {
+      // Who closes a file of an object shows that it was created.
+      if (operation.effect === "close" && operation.object !== null) this.#endCreation(operation);
       if (operation.outcome === "pending") this.#await(operation);
       else for (const observer of this.#told.holder) observer.holder(operation);
       return;

@@ -67,6 +67,7 @@ const EXPECTED: Record<string, { exit: number; findings: string[]; coverage: Rec
     coverage: {
       irq_bypass_consumer: "partial",
       irq_bypass_producer: "complete",
+      irqfd: "partial",
       kvm: "partial",
       kvm_device: "complete",
       module: "complete",
@@ -83,7 +84,7 @@ const EXPECTED: Record<string, { exit: number; findings: string[]; coverage: Rec
   "stranger-vcpu-fd-leak-6.12.dat": {
     exit: 125,
     findings: ["leak suspected kvm 0xffffd002400f9000 kvm_put_kvm"],
-    coverage: { kvm: "partial", module: "complete" },
+    coverage: { kvm: "partial", module: "complete", vcpu: "partial" },
   },
 };
 

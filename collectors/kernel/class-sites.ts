@@ -40,17 +40,20 @@ export function findClassSites(view: KernelView, catalog: Catalog): ClassSites {
   const counted = [...catalog.classes.values()].filter(
     ({ counter, struct }) => counter !== undefined && struct !== undefined,
   );
-  const operations = new Map<Code | null, [CodeFunction, CounterOperation[]][]>();
-  for (const code of new Set(counted.map((entry) => codeOf(view, entry)))) {
-    const list = (code?.functions ?? []).map((one): [CodeFunction, CounterOperation[]] => [one, findOperations(one)]);
+  const operations = new Map<string | null, [CodeFunction, CounterOperation[]][]>();
+  for (const entry of counted) {
+    const code = codeOf(view, entry);
+    if (code === null || operations.has(code.name)) continue;
+    const list = code.functions.map((one): [CodeFunction, CounterOperation[]] => [one, findOperations(one)]);
     operations.set(
-      code,
+      code.name,
       list.filter(([, found]) => found.length > 0),
     );
   }
+  const operationsOn = (entry: ClassEntry) => operations.get(codeOf(view, entry)?.name ?? null) ?? [];
   const offsets = new Map<string, number>();
   for (const entry of counted) {
-    const offset = counterOffset(view, entry, operations.get(codeOf(view, entry)) ?? []);
+    const offset = counterOffset(view, entry, operationsOn(entry));
     if (offset !== null) offsets.set(entry.class, offset);
   }
   const found: ClassSite[] = [];
@@ -61,7 +64,7 @@ export function findClassSites(view: KernelView, catalog: Catalog): ClassSites {
     if (module === null || offset === undefined) continue;
     const others = counted.filter((other) => other !== entry && other.module === entry.module);
     const unique = isUnique(module, view, entry, offset);
-    for (const [code, list] of operations.get(module) ?? []) {
+    for (const [code, list] of operationsOn(entry)) {
       const source = sourceName(code.names[0] ?? "");
       const listed = source in entry.sites;
       for (const operation of list) {

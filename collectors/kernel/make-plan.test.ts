@@ -136,6 +136,17 @@ test("An object that a function makes and stores is recorded where it does so", 
   );
 });
 
+test("A class whose module is built in is counted in the kernel's own code", () => {
+  const { modules, ...view } = viewOf(WHOLE, "ffffffff81000000 T thing_get\nffffffff81000020 T thing_put\n");
+  const functions = modules.get("things")?.functions.filter(({ names }) => /_(?:get|put)$/.test(names[0] ?? "")) ?? [];
+  const symbols = new Map(functions.map((code) => [code.names[0] ?? "", [code]]));
+  const plan = makePlan({ ...view, modules: new Map(), builtIn: { functions, symbols } }, catalog);
+  expect(renderKprobeEvents(plan).slice(0, 2)).toEqual([
+    "p:ktally/thing_get_5 thing_get+0x5 thing=%di:x64 refs=+0x10(%di):s32 delta=\\1:s32",
+    "p:ktally/thing_put_5 thing_put+0x5 thing=%di:x64 refs=+0x10(%di):s32 delta=\\-1:s32",
+  ]);
+});
+
 test("The table says what is covered and what is missing, with the reason", () => {
   const plan = makePlan(viewOf(WHOLE), catalog);
   expect(plan.classes).toMatchObject([

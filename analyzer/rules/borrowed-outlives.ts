@@ -1,8 +1,8 @@
 import { contextKey, isInside } from "../decode/calls.js";
 import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
-import { showsEffect } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
+import { showsEffect } from "../lifecycle/shown.js";
 import { describeKey, describeObject } from "./describe.js";
 import type { Finding } from "./finding.js";
 import { makeFinding } from "./make.js";

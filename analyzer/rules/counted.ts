@@ -2,8 +2,8 @@
 import type { ClassEntry, EffectEntry } from "../../collectors/catalog/schema.js";
 import { isInside } from "../decode/calls.js";
 import type { Operation } from "../decode/operation.js";
-import { showsEffect } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
+import { showsEffect } from "../lifecycle/shown.js";
 import { describeObject } from "./describe.js";
 import type { Evidence, Finding, RuleId } from "./finding.js";
 import { makeFinding, taskOf } from "./make.js";

@@ -2,8 +2,9 @@
 import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Call, Operation } from "../decode/operation.js";
-import { type Reason, showsEffect } from "../lifecycle/coverage.js";
+import type { Reason } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
+import { showsEffect } from "../lifecycle/shown.js";
 import { counterFinding, isCountedClass } from "./counted.js";
 import { describeResult } from "./describe.js";
 import type { Finding } from "./finding.js";

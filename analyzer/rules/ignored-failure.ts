@@ -16,7 +16,8 @@ export const ignoredFailure: Rule = {
     variants: ["reg-fail-ignored", "reg-fail-reported-ok", "put-errptr", "get-errptr"],
     page: `
 A register returned an error inside an init function, and that init went on as if it had not: it returned 0, or its
-module stayed loaded and was used. What should be there is not, and the exit path will undo what was never done. Or a
+module stayed loaded and was used; or a register hid from its own caller that a part of it had failed
+(reg-fail-reported-ok). What should be there is not, and the exit path will undo what was never done. Or a
 function that returns an error pointer failed, and the error was used as if it were the object.
 
 How ktally knows: the enclosing call returned 0 although the register inside it had returned an error (proven: two

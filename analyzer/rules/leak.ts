@@ -1,12 +1,14 @@
 import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Call, Operation } from "../decode/operation.js";
-import { type Reason, recordsCalls, showsEffect, workedAround } from "../lifecycle/coverage.js";
+import type { Reason } from "../lifecycle/coverage.js";
 import { HolderCounts } from "../lifecycle/holders.js";
 import type { KernelObject } from "../lifecycle/objects.js";
+import { recordsCalls, showsEffect, workedAround } from "../lifecycle/shown.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
 import { FailedCallLeak } from "./failed-call.js";
 import type { Finding } from "./finding.js";
+import { GuessedCounters } from "./guessed-counters.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, judgeAbsence, judgementOf } from "./verdict.js";
 
@@ -42,8 +44,6 @@ const SETTLE_NS = 100_000_000n;
 const MAX_REPLACED = 1024;
 /** More destructions than are under way at a time; bounds memory on hostile input. */
 const MAX_BEGUN = 4096;
-/** More references than a virtual machine of any size has. */
-const LIKELY_REFS = 10_000;
 
 /** A recording without ktally's own plan does not say what it would have shown: these never go beyond a suspicion. */
 const HOLDERS_UNPLANNED: Reason = {
@@ -71,8 +71,7 @@ class Leak implements RuleWatch {
   /** Lives that ended at zero without a destruction, or may have; judged when the trace is over. */
   readonly #replaced = new Map<ClassEntry, KernelObject[]>();
   readonly #unloaded: { object: KernelObject; by: Operation }[] = [];
-  /** What values that only their place suggests to be a counter's were like, per class. */
-  readonly #guesses = new Map<string, { fitting: number; failed: boolean }>();
+  readonly #guesses = new GuessedCounters();
   readonly #holders = new HolderCounts();
   /** What the init function of a module made, by the module's name. */
   readonly #made = new Map<string, KernelObject[]>();
@@ -105,7 +104,7 @@ class Leak implements RuleWatch {
 
   operation(operation: Operation, object: KernelObject): void {
     this.#holders.noteGet(operation);
-    this.#noteGuess(operation);
+    this.#guesses.note(operation);
     this.#noteMaker(operation, object);
     if (object.class.class !== "module" || operation.effect !== "destroy") return;
     for (const made of this.#made.get(String(object.key)) ?? []) {
@@ -197,7 +196,7 @@ class Leak implements RuleWatch {
     const lastPut = object.history.findLast((operation) => operation.effect === "put");
     if (!lastPut) return null;
     const read = lastPut.read;
-    const trusted = read !== null && (!read.guess || this.#isLikelyCounter(entry));
+    const trusted = read !== null && (!read.guess || this.#guesses.areLikely(entry));
     if (trusted && read.value + lastPut.delta <= unused) return null;
     const loweredBy = this.#endDoubts(entry, object.first.event.time, this.#context.end());
     const exact = this.#isClassExact(entry);
@@ -386,26 +385,6 @@ class Leak implements RuleWatch {
 
   #recordsDestruction(entry: ClassEntry): boolean {
     return [...this.#context.decoder.uses].some((use) => showsEffect(use, entry, ["destroy"]));
-  }
-
-  /**
-   * Whether values that only their place suggests to be the counter behave like one: never unused at a put, always
-   * unused at a destruction.
-   */
-  #isLikelyCounter(entry: ClassEntry): boolean {
-    const seen = this.#guesses.get(entry.class);
-    return seen !== undefined && seen.fitting > 0 && !seen.failed;
-  }
-
-  #noteGuess(operation: Operation): void {
-    const { read, effect } = operation;
-    if (read === null || !read.guess || (effect !== "put" && effect !== "destroy")) return;
-    const seen = this.#guesses.get(operation.class.class) ?? { fitting: 0, failed: false };
-    this.#guesses.set(operation.class.class, seen);
-    const unused = operation.class.counter?.unused ?? 0;
-    if (effect === "destroy" && read.value === unused) seen.fitting++;
-    const fits = effect === "destroy" ? read.value === unused : read.value > unused && read.value <= LIKELY_REFS;
-    if (!fits) seen.failed = true;
   }
 }
 

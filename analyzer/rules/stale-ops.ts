@@ -1,8 +1,8 @@
 import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { Operation } from "../decode/operation.js";
-import { showsEffect } from "../lifecycle/coverage.js";
 import type { Owner } from "../lifecycle/owners.js";
 import type { Refusal, Registration } from "../lifecycle/registrations.js";
+import { showsEffect } from "../lifecycle/shown.js";
 import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { LinkAfterFail } from "./link-after-fail.js";
@@ -18,11 +18,14 @@ export const staleOps: Rule = {
     page: `
 A core instance or a module registered something - operations, a driver, a callback - and has ended (its exit function
 returned, its init failed, its module was unloaded) while the entry stayed in the kernel's table. If the entry points
-into a module that is gone, the next use jumps into freed memory; if not, the next registration finds the slot taken.
+into a module that is gone, the next use jumps into freed memory; if not, the next registration finds the slot taken. An
+entry whose owning object is gone (owner-gone) and a pointer that a refused call has set all the same (link-after-fail)
+are the same trouble.
 
 How ktally knows: a later register of the same key is refused with the table's "already there" error although it runs
 inside a new instance that has registered nothing yet (proven: the return value shows the entry); or the owner's end
-was seen and no unregister, although the unregister's probe worked before and after (derived).
+was seen and no unregister, although the unregister's probe worked before and after (derived). Of a pointer, the field
+read at the return of the refused call tells (proven).
 
 Not accused: an entry that goes with the module that holds the table; one that is unregistered late, as long as nothing
 used it in between; a table that refuses a duplicate and later takes the key again (the unregister was not seen).

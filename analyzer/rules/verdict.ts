@@ -5,8 +5,9 @@
 import { functionsWith } from "../../collectors/catalog/catalog.js";
 import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
 import type { AuditEvent } from "../decode/operation.js";
-import { type Reason, workedAround } from "../lifecycle/coverage.js";
+import type { Reason } from "../lifecycle/coverage.js";
 import { sumUp } from "../lifecycle/losses.js";
+import { workedAround } from "../lifecycle/shown.js";
 import type { Verdict } from "./finding.js";
 import type { RuleContext } from "./rule.js";
 

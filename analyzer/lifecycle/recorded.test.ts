@@ -174,6 +174,20 @@ describe("coverage by the plan", () => {
     expect(classIn("kvm_device")).toMatchObject({ state, judged: true });
   });
 
+  it("a probe inside a function is not taken for the one at its entry, though it is called the same", async () => {
+    const open = { ...plannedProbe("vfio_fops_open", "vfio_container"), module: "vfio" };
+    const stored = { ...open, event: "vfio_fops_open_53", offset: 0x53 };
+    const { outcome } = await audit(
+      `work-100 [000] ..... 10.0: vfio_fops_open: (vfio_fops_open+0x0/0x90 [vfio]) filep=0xffff888104e5a000
+work-100 [000] ..... 10.1: vfio_fops_open: (vfio_fops_open+0x53/0x90 [vfio]) container=0xffff888104e5b000
+work-100 [000] ..... 10.2: vfio_fops_open_ret: (misc_open+0x3c/0x90 <- vfio_fops_open) ret=0
+`,
+      makeRecording([open, stored, { ...open, event: "vfio_fops_open_ret", kind: "kretprobe" }], []),
+    );
+    const [container] = [...outcome.world.objects.all()].filter((object) => object.class.class === "vfio_container");
+    expect(container).toMatchObject({ key: 0xffff888104e5b000n, state: "alive" });
+  });
+
   it("classes of the plan are judged, others are not", async () => {
     const { classIn } = await audit(FORK + LEFT, makeRecording(probes, [plannedClass("kvm_device")]));
     expect(classIn("kvm_device")).toMatchObject({ state: "absent", judged: true });

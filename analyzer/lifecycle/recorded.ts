@@ -29,6 +29,8 @@ export class Recorded {
   readonly tree: ProcessTree | null;
   readonly #recording: Recording;
   readonly #probes: ReadonlyMap<string, PlannedProbe>;
+  /** By symbol and offset. */
+  readonly #byPlace = new Map<string, PlannedProbe>();
   /** By function and kind of probe. */
   readonly #byFunction = new Map<string, PlannedProbe[]>();
   readonly #loads = new Map<string, Load[]>();
@@ -39,6 +41,7 @@ export class Recorded {
     this.#probes = new Map(recording.plan.probes.map((probe) => [probe.event, probe]));
     this.#classes = new Map(recording.plan.classes.map((entry) => [entry.class, entry]));
     for (const probe of recording.plan.probes) {
+      if (probe.kind === "kprobe") this.#byPlace.set(`${probe.symbol}+${probe.offset}`, probe);
       const key = functionKey(probe.function, probe);
       this.#byFunction.set(key, [...(this.#byFunction.get(key) ?? []), probe]);
     }
@@ -53,7 +56,10 @@ export class Recorded {
   /** The probe of the plan that an event format is of. */
   planned(probe: Probe): PlannedProbe | null {
     if (probe.system !== null && probe.system !== GROUP) return null;
-    return (probe.kind === "kprobe" || probe.kind === "kretprobe" ? this.#probes.get(probe.name) : null) ?? null;
+    if (probe.kind !== "kprobe" && probe.kind !== "kretprobe") return null;
+    // bpftrace calls a probe inside a function like the one at its entry.
+    const place = probe.kind === "kprobe" && probe.at?.symbol ? `${probe.at.symbol}+${probe.at.offset}` : "";
+    return this.#byPlace.get(place) ?? this.#probes.get(probe.name) ?? null;
   }
 
   /** Where a probe sits, as the plan has it: symbols of the end lie about modules that came and went. */

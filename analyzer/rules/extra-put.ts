@@ -12,6 +12,7 @@ import {
   judgeAfterDestroy,
   storyOf,
 } from "./counted.js";
+import { Departed } from "./departed.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
@@ -41,9 +42,6 @@ Fixed before: taking the reference before the file descriptor is visible (cfa393
 /** Puts further apart than this are no race for the last reference, but a gap in what was seen. */
 const OVERLAP_NS = 10_000_000n;
 
-/** What clocks of two CPUs may differ by; also where they count something longer than nanoseconds, then always. */
-const SKEW_NS = 1_000_000n;
-
 class ExtraPut implements RuleWatch {
   readonly #context: RuleContext;
   readonly #proven: { object: KernelObject; operation: Operation; value: number }[] = [];
@@ -51,10 +49,7 @@ class ExtraPut implements RuleWatch {
   readonly #afterDestroy = new Map<KernelObject, Operation>();
   /** Files closed after the object that they held was destroyed. */
   readonly #heldOpen = new Map<KernelObject, Operation>();
-  readonly #alive = new Map<ClassEntry, Set<KernelObject>>();
-  /** Classes of which objects were there before the trace. */
-  readonly #older = new Set<ClassEntry>();
-  readonly #lastDestroyed = new Map<ClassEntry, KernelObject>();
+  readonly #departed = new Departed();
   /** How many files of a kind are open, over all objects. */
   readonly #open = new Map<string, number>();
 
@@ -67,18 +62,12 @@ class ExtraPut implements RuleWatch {
   }
 
   began(object: KernelObject, before: KernelObject | null): void {
-    const alive = this.#alive.get(object.class) ?? new Set<KernelObject>();
-    this.#alive.set(object.class, alive.add(object));
-    if (before) alive.delete(before);
-    if (object.created === null) this.#older.add(object.class);
+    this.#departed.began(object, before);
   }
 
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
     this.#check(operation, object);
-    if (object.destroyed === operation) {
-      this.#lastDestroyed.set(object.class, object);
-      this.#alive.get(object.class)?.delete(object);
-    }
+    this.#departed.operation(operation, object);
     if (operation.effect !== "put") return;
     if (!afterDestroy || !isCounted(object) || operation.read !== null || isDestroyer(operation, object)) return;
     if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
@@ -90,23 +79,14 @@ class ExtraPut implements RuleWatch {
     const open = this.#open.get(kind) ?? 0;
     if (operation.outcome !== "refused") this.#open.set(kind, open + (operation.effect === "open" ? 1 : -1));
     if (operation.effect !== "close") return;
-    const object = operation.object === null ? (open > 0 ? this.#lastOf(operation) : null) : this.#closed(operation);
+    const object =
+      operation.object === null ? (open > 0 ? this.#departed.lastBefore(operation) : null) : this.#closed(operation);
     if (object?.state !== "destroyed" || isDestroyer(operation, object) || this.#heldOpen.has(object)) return;
     this.#heldOpen.set(object, operation);
   }
 
   #closed({ class: entry, object }: Operation): KernelObject | null {
     return (object !== null && this.#context.world.objects.find(entry, object)) || null;
-  }
-
-  /** Of the objects that a file may have held, the one destroyed last; null while one is left. */
-  #lastOf({ class: entry, event }: Operation): KernelObject | null {
-    if (this.#alive.get(entry)?.size) return null;
-    const last = this.#lastDestroyed.get(entry);
-    const end = last?.destroyed?.event;
-    // Clocks of two CPUs differ.
-    const isAfter = end !== undefined && (end.cpu === event.cpu || event.time - end.time >= SKEW_NS);
-    return last && isAfter ? last : null;
   }
 
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
@@ -190,7 +170,7 @@ class ExtraPut implements RuleWatch {
     if (judgement === null) return null;
     if (close.object === null) {
       // One that was there before the trace may have been the file's.
-      if (this.#older.has(object.class)) return null;
+      if (!this.#departed.sawAll(object.class)) return null;
       const text = `which ${object.class.title} the ${close.holder} held is not recorded: all that were seen had been destroyed`;
       judgement.loweredBy.push({ code: "no-object", text, probe: close.event.probe.name });
       judgement.verdict = "suspected";

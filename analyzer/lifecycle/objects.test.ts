@@ -171,6 +171,11 @@ describe("an object destroyed a while ago", () => {
     expect(await kept(leaking + otherLives(100))).toEqual(["get", "put", "destroy", 0]);
   });
 
+  it("WHEN it was used in the meantime THEN all of it is kept", async () => {
+    const use = `peer-2 [001] ..... 10.500000: stats: (kvm_vm_stats_read+0x0/0x80 [kvm]) ${A}`;
+    expect(await kept(`${life(10)}\n${use}${otherLives(100)}`)).toEqual(["get", "put", "put", "destroy", "use", 0]);
+  });
+
   it("WHEN it is used THEN the story is told in order", async () => {
     const late = `peer-2 [001] d.Z.. 900.000000: uc: (kvm_get_kvm+0x11/0x40 [kvm]) ${A} refs=0 delta=1`;
     const { findings } = await auditDrawn(`${life(10)}${otherLives(100)}\n${late}`);

@@ -341,9 +341,10 @@ function isPhaseOf(known: KernelObject, operation: Operation): boolean {
   );
 }
 
-/** Every value that was read fits, and the last reference was dropped. */
-function endedWell({ ledger, losses, class: { counter } }: KernelObject): boolean {
-  return ledger !== null && losses === 0 && ledger.breakCount === 0 && ledger.value() === counter?.unused;
+/** Every value that was read fits, the last reference was dropped, and nothing came after the destruction. */
+function endedWell({ last, ledger, losses, class: { counter } }: KernelObject): boolean {
+  if (ledger === null || losses > 0 || last.effect !== "destroy") return false;
+  return ledger.breakCount === 0 && ledger.value() === counter?.unused;
 }
 
 function remember(object: KernelObject, operation: Operation): void {

@@ -42,8 +42,29 @@ interface Lookup {
   flags: number | null;
 }
 
+/** More than are needed; of more only the first and the last are remembered, and all in between are taken to be. */
+const MOST_UNCLEAR = 256;
+
+class Moments {
+  readonly #times: bigint[] = [];
+  #last: bigint | null = null;
+
+  note({ event: { time } }: Operation): void {
+    if (this.#times.length < MOST_UNCLEAR) this.#times.push(time);
+    else this.#last = time;
+  }
+
+  between(from: bigint, to: bigint): boolean {
+    const until = this.#times.at(-1);
+    const isAmong = this.#times.some((time) => time >= from && time <= to);
+    return isAmong || (this.#last !== null && until !== undefined && until <= to && this.#last >= from);
+  }
+}
+
 class IllegalTransition implements RuleWatch {
   readonly #context: RuleContext;
+  /** Lookups of which the device or the states are not recorded: each may be the one that lies between two others. */
+  readonly #unclear = new Moments();
   /** Lookups of each device, in order. */
   readonly #lookups = new Map<unknown, Lookup[]>();
 
@@ -56,6 +77,7 @@ class IllegalTransition implements RuleWatch {
     if (!machine || operation.call === null) return;
     const from = stateOf(operation, machine, machine.names.from, 1);
     const to = stateOf(operation, machine, machine.names.to, 2);
+    if (from === null || to === null || operation.object === null) this.#unclear.note(operation);
     if (from === null || to === null) return;
     const flags = fieldOf(operation.event, machine.names.flags);
     const lookups = this.#lookups.get(operation.object) ?? [];
@@ -102,6 +124,7 @@ class IllegalTransition implements RuleWatch {
   /** Without the answer, the state at the next lookup shows where the device went. */
   #fromFollowing(lookup: Lookup, following: Lookup): Finding | null {
     const { machine, from, to, operation } = lookup;
+    if (this.#unclear.between(operation.event.time, following.operation.event.time)) return null;
     const reached = following.from;
     const isSameRequest = following.to === to && following.operation.event.tid === operation.event.tid;
     if (reached !== to && !isSameRequest) return null;

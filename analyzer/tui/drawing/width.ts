@@ -5,13 +5,27 @@ import { harmless } from "../../report/harmless.js";
 /** ASCII, and the lines, blocks, arrows and dots that the screens draw with. */
 const NARROW = /^[\x20-\x7e·×…\u2190-\u21ff\u2500-\u25ff\u2800-\u28ff]*$/;
 
+/** Marks, format characters and what else has no columns of its own, or columns that nobody knows. */
+const UNSEEN = /[\p{M}\p{C}\p{Default_Ignorable_Code_Point}]/gu;
+
+const graphemes = new Intl.Segmenter();
+
 /**
- * Text that takes a known number of columns and that no terminal acts on: controls are escaped, and so are marks that
- * would join the character before them.
+ * Text that takes a known number of columns and that no terminal acts on: controls are escaped, and so is what would
+ * join the character before it.
  */
 export function shown(text: string): string {
   if (NARROW.test(text)) return text;
-  return harmless(text).replace(/\p{M}|\p{Cs}|\p{Co}/gu, (mark) => `\\u${(mark.codePointAt(0) ?? 0).toString(16)}`);
+  let all = "";
+  for (const { segment } of graphemes.segment(harmless(text).replace(UNSEEN, escaped))) {
+    const [first = "", ...joined] = segment;
+    all += first + joined.map(escaped).join("");
+  }
+  return all;
+}
+
+function escaped(character: string): string {
+  return `\\u${(character.codePointAt(0) ?? 0).toString(16)}`;
 }
 
 /** Columns of a text made by `shown`. */

@@ -13,7 +13,7 @@ const grounds = fc.constantFrom<Ground | null>(null, "selected", "bar");
 /** What traces may hold, and what screens draw with. */
 const texts = fc.oneof(
   fc.string({ unit: "binary", maxLength: 12 }),
-  fc.constantFrom("━┓░▶", "日本語", "❚❚ ⋮", "\u001b[31m"),
+  fc.constantFrom("━┓░▶", "日本語", "❚❚ ⋮", "\u001b[31m", "\u{e0020}", "각", "👍🏽", "🇩🇪", "ｶﾞ"),
 );
 const lines = fc.tuple(fc.array(fc.tuple(texts, meanings), { maxLength: 4 }), grounds).map(([parts, ground]): Line => {
   const line = inColumns(

@@ -194,9 +194,11 @@ class UnregisterStuck implements RuleWatch {
       expected: forever
         ? "the last reference dropped when the last file is closed"
         : "a return once the file is closed",
-      sure: forever
-        ? "the counter's value, or the waiter's own file"
-        : "no return was seen, nor its task outside the call",
+      sure: own
+        ? "the waiter's own file was opened, and cannot be closed while it waits"
+        : forever
+          ? `the value of the counter: ${rest} more than the registration itself`
+          : "no return was seen, nor its task outside the call",
       function: call.function.name,
       event: entry,
       context: `run by ${waiter}`,

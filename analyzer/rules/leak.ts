@@ -232,7 +232,7 @@ class Leak implements RuleWatch {
     const unused = object.class.counter?.unused ?? 0;
     if (range !== null && range.greatest <= unused) return null;
     const loweredBy = this.#endDoubts(object.class, object.last.event.time, by.event.time);
-    const exact = isExact(object) && range !== null && range.least > unused;
+    const exact = this.#isExact(object) && range !== null && range.least > unused;
     if (!exact) {
       // Who was there before the trace, or is known by few events, may have gone unseen.
       if (!beganInTrace(object)) return null;
@@ -380,7 +380,12 @@ class Leak implements RuleWatch {
 
   /** Whether the end of such an object would be seen: by its destruction, or by a counter that is read throughout. */
   #showsEnds(object: KernelObject): boolean {
-    return isExact(object) || this.#recordsDestruction(object.class);
+    return this.#isExact(object) || this.#recordsDestruction(object.class);
+  }
+
+  /** Its counter was read throughout; where others of the class changed unseen, its last puts may have been, too. */
+  #isExact(object: KernelObject): boolean {
+    return isExact(object) && this.#isClassExact(object.class);
   }
 
   #recordsDestruction(entry: ClassEntry): boolean {

@@ -26,6 +26,7 @@ import { Balances } from "./lifecycle/balances.js";
 import { CallSites } from "./lifecycle/call-sites.js";
 import { type Coverage, CoverageObserver, judgeCoverage } from "./lifecycle/coverage.js";
 import { Deferred } from "./lifecycle/deferred.js";
+import { Departed } from "./lifecycle/departed.js";
 import { OpenFiles } from "./lifecycle/open-files.js";
 import { isAboutProcesses } from "./lifecycle/process-tree.js";
 import { Recorded } from "./lifecycle/recorded.js";
@@ -130,9 +131,11 @@ export async function auditReaders(
     stuckAfter: options.stuckAfter ?? STUCK_NS,
     recorded: recorded.filter((one) => one !== null),
     nameless: observed.nameless,
+    departed: new Departed(),
   };
   const watches = watchAll(context);
-  for (const observer of [observed, balances, files, deferred, ...(recorder ? [recorder] : []), ...watches])
+  const { departed } = context;
+  for (const observer of [observed, balances, files, deferred, departed, ...(recorder ? [recorder] : []), ...watches])
     world.observe(observer);
 
   const relevant = readers.map(() => 0);
@@ -158,7 +161,10 @@ export async function auditReaders(
   const wants = (source: number): Wants => {
     const wanted = wantsOf(decoder, locations, sources, source, recorded);
     if (options.keepAll !== true || sources[source]?.snapshot !== undefined) return wanted;
-    return (probe) => wanted(probe) || unrelated.add(probe).has(probe);
+    return (probe) => {
+      if (!wanted(probe)) unrelated.add(probe);
+      return true;
+    };
   };
   const pause = new Pause();
   for await (const batch of readTimeline(readers, wants)) {

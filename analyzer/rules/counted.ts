@@ -2,7 +2,7 @@
 import type { ClassEntry, EffectEntry } from "../../collectors/catalog/schema.js";
 import { isInside } from "../decode/calls.js";
 import type { Operation } from "../decode/operation.js";
-import type { KernelObject } from "../lifecycle/objects.js";
+import { isCountedClass, type KernelObject } from "../lifecycle/objects.js";
 import { showsEffect } from "../lifecycle/shown.js";
 import { describeObject } from "./describe.js";
 import type { Evidence, Finding, RuleId } from "./finding.js";
@@ -13,10 +13,6 @@ import { type Judgement, judgeAbsence, judgementOf } from "./verdict.js";
 /** Classes whose references the counter rules judge; module references are judged by a rule of their own. */
 export function isCounted(object: KernelObject): boolean {
   return isCountedClass(object.class);
-}
-
-export function isCountedClass({ kind, class: name }: ClassEntry): boolean {
-  return kind === "counted" && name !== "module";
 }
 
 /**

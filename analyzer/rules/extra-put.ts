@@ -1,18 +1,16 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
-import type { KernelObject } from "../lifecycle/objects.js";
+import { isCountedClass, type KernelObject } from "../lifecycle/objects.js";
 import {
   counterFinding,
   isCounted,
-  isCountedClass,
   isDestroyer,
   isGarbage,
   isSaturated,
   judgeAfterDestroy,
   storyOf,
 } from "./counted.js";
-import { Departed } from "./departed.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
@@ -49,7 +47,6 @@ class ExtraPut implements RuleWatch {
   readonly #afterDestroy = new Map<KernelObject, Operation>();
   /** Files closed after the object that they held was destroyed. */
   readonly #heldOpen = new Map<KernelObject, Operation>();
-  readonly #departed = new Departed();
   /** How many files of a kind are open, over all objects. */
   readonly #open = new Map<string, number>();
 
@@ -61,13 +58,8 @@ class ExtraPut implements RuleWatch {
     return isCountedClass(entry);
   }
 
-  began(object: KernelObject, before: KernelObject | null): void {
-    this.#departed.began(object, before);
-  }
-
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
     this.#check(operation, object);
-    this.#departed.operation(operation, object);
     if (operation.effect !== "put") return;
     if (!afterDestroy || !isCounted(object) || operation.read !== null || isDestroyer(operation, object)) return;
     if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
@@ -80,7 +72,11 @@ class ExtraPut implements RuleWatch {
     if (operation.outcome !== "refused") this.#open.set(kind, open + (operation.effect === "open" ? 1 : -1));
     if (operation.effect !== "close") return;
     const object =
-      operation.object === null ? (open > 0 ? this.#departed.lastBefore(operation) : null) : this.#closed(operation);
+      operation.object === null
+        ? open > 0
+          ? this.#context.departed.lastBefore(operation)
+          : null
+        : this.#closed(operation);
     if (object?.state !== "destroyed" || isDestroyer(operation, object) || this.#heldOpen.has(object)) return;
     this.#heldOpen.set(object, operation);
   }
@@ -170,7 +166,7 @@ class ExtraPut implements RuleWatch {
     if (judgement === null) return null;
     if (close.object === null) {
       // One that was there before the trace may have been the file's.
-      if (!this.#departed.sawAll(object.class)) return null;
+      if (!this.#context.departed.sawAll(object.class)) return null;
       const text = `which ${object.class.title} the ${close.holder} held is not recorded: all that were seen had been destroyed`;
       judgement.loweredBy.push({ code: "no-object", text, probe: close.event.probe.name });
       judgement.verdict = "suspected";

@@ -2,6 +2,7 @@
 import type { Decoder } from "../decode/decoder.js";
 import type { AuditEvent } from "../decode/operation.js";
 import type { Gap, SymbolTable } from "../import/trace-event.js";
+import type { Departed } from "../lifecycle/departed.js";
 import type { Nameless } from "../lifecycle/nameless.js";
 import type { Recorded } from "../lifecycle/recorded.js";
 import type { Observer, World } from "../lifecycle/world.js";
@@ -29,6 +30,7 @@ export interface RuleContext {
   lastOf(tid: number): AuditEvent | null;
   /** Operations that may have been on any object. */
   nameless: Nameless;
+  departed: Departed;
   /** Time of the last record of the audit; call when it is over. */
   end(): bigint;
   /** What ktally's own recordings among the sources say of themselves. */

@@ -1,18 +1,16 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Call, Operation } from "../decode/operation.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
-import type { KernelObject } from "../lifecycle/objects.js";
+import { isCountedClass, type KernelObject } from "../lifecycle/objects.js";
 import {
   counterFinding,
   isCounted,
-  isCountedClass,
   isDestroyer,
   isGarbage,
   isSaturated,
   judgeAfterDestroy,
   storyOf,
 } from "./counted.js";
-import { Departed } from "./departed.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
@@ -52,7 +50,6 @@ class UseAfterRelease implements RuleWatch {
   readonly #garbage: { object: KernelObject; operation: Operation }[] = [];
   /** Uses of an object that is not recorded, when none was left that it could be. */
   readonly #nameless = new Map<KernelObject, Operation>();
-  readonly #departed = new Departed();
 
   constructor(context: RuleContext) {
     this.#context = context;
@@ -64,7 +61,6 @@ class UseAfterRelease implements RuleWatch {
 
   operation(operation: Operation, object: KernelObject, _step: LedgerStep | null, afterDestroy: boolean): void {
     this.#checkGet(operation, object);
-    this.#departed.operation(operation, object);
     if (!afterDestroy || operation.outcome !== "done" || !USES.includes(operation.effect)) return;
     // Values judge themselves, and the destroyer may well touch what it is about to free.
     if (operation.read !== null || isDestroyer(operation, object)) return;
@@ -72,7 +68,6 @@ class UseAfterRelease implements RuleWatch {
   }
 
   began(object: KernelObject, before: KernelObject | null): void {
-    this.#departed.began(object, before);
     const first = object.first;
     if (before?.state === "destroyed" && object.created === null && first.effect === "destroy" && first.read === null) {
       if (before.destroyed?.function === first.function) this.#twice.push({ object: before, operation: first });
@@ -84,7 +79,7 @@ class UseAfterRelease implements RuleWatch {
   called({ operations }: Call): void {
     for (const operation of operations) {
       if (operation.effect !== "use" || operation.object !== null) continue;
-      const object = this.#departed.lastBefore(operation);
+      const object = this.#context.departed.lastBefore(operation);
       if (object !== null && !isDestroyer(operation, object)) this.#nameless.set(object, operation);
     }
   }
@@ -116,7 +111,7 @@ class UseAfterRelease implements RuleWatch {
       if (finding) findings.push(finding);
     }
     for (const [object, operation] of this.#nameless) {
-      const finding = this.#departed.sawAll(object.class) ? this.#used(object, operation) : null;
+      const finding = this.#context.departed.sawAll(object.class) ? this.#used(object, operation) : null;
       if (finding === null) continue;
       const text = `which ${object.class.title} was used is not recorded: all that were seen had been destroyed`;
       finding.loweredBy.push({ code: "no-object", text, probe: operation.event.probe.name });

@@ -1,16 +1,21 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
-import type { KernelObject } from "../lifecycle/objects.js";
+import { isCountedClass, type KernelObject } from "./objects.js";
+import type { Observer } from "./world.js";
 
 /** What clocks of two CPUs may differ by; where they count something longer than nanoseconds, nothing is later. */
 const SKEW_NS = 1_000_000n;
 
 /** Which objects of a class are gone, for operations that do not say which object they are about. */
-export class Departed {
+export class Departed implements Observer {
   readonly #alive = new Map<ClassEntry, Set<KernelObject>>();
   readonly #last = new Map<ClassEntry, KernelObject>();
   /** Classes of which objects were there before the trace. */
   readonly #older = new Set<ClassEntry>();
+
+  hears(entry: ClassEntry): boolean {
+    return isCountedClass(entry) || entry.kind === "object";
+  }
 
   began(object: KernelObject, before: KernelObject | null): void {
     const alive = this.#alive.get(object.class) ?? new Set<KernelObject>();

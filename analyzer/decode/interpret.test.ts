@@ -58,6 +58,11 @@ describe("what a probe is about", () => {
       `uc: (kvm_new_ioctl+0x1b/0x40 [kvm]) kvm=${VM} refs=1 delta=1`,
       "site kvm in kvm_new_ioctl",
     ],
+    [
+      "a site without a function by the class that has inlined ones, of those with this word",
+      `uc: (ffffffffc0286605) group=${VM} refs=2 delta=1`,
+      "site vfio_group in null",
+    ],
     ["a body of a function without sites", "p3: (kvm_arch_init_vm+0x1b/0x40 [kvm]) arg1=1", "other"],
     ["a function of no class", "p3: (do_sys_open+0x0/0x40) arg1=1", "other"],
   ])("%s", async (_, body, expected) => {

@@ -205,14 +205,16 @@ function siteByFields(probe: Probe, catalog: Catalog, name: string | null): Inte
   const delta = fieldNamed(probe, DELTA_NAMES);
   if (delta === null) return null;
   const named = name === null ? [] : (catalog.sites.get(name) ?? []);
-  const counted = [...catalog.classes.values()].filter((entry) => entry.counter && !named.includes(entry));
-  for (const entry of [...named, ...counted]) {
+  const fits = (entry: ClassEntry) => {
     const refs = fieldNamed(probe, counterNames(entry));
     const object = fieldNamed(probe, entry.names ?? []);
-    if (refs !== null && object !== null) {
-      return { role: "site", class: entry, function: name, fields: { object, refs, delta } };
-    }
-  }
+    return refs === null || object === null ? [] : [{ entry, fields: { object, refs, delta } }];
+  };
+  // In a function that the catalog knows nothing of, only a word that one class alone calls its objects by tells.
+  const inlined = [...catalog.classes.values()].filter(({ sites }) => Object.keys(sites).length > 0);
+  const others = inlined.filter((entry) => !named.includes(entry)).flatMap(fits);
+  const [fitting] = [...named.flatMap(fits), ...(others.length === 1 ? others : [])];
+  if (fitting) return { role: "site", class: fitting.entry, function: name, fields: fitting.fields };
   const [only] = named;
   if (!only || named.length > 1) return null;
   return {

@@ -51,6 +51,19 @@ describe("trace-cmd report", () => {
     expect(events[1]!.args).toEqual([-17n]);
   });
 
+  test("names alone, as -N and -L print stacks: an entry where functions begin, else inside the function", async () => {
+    const hit = (address: string) => `
+          insmod-134   [001]    53.516117: regops:               (${address}) ops=0xffffffffc054a6a0 sym=kvm_vfio_ops+0x0 type=4
+          insmod-134   [001]    53.516693: kernel_stack:         \t=> kvm_register_device_ops
+\t=> kvm_init
+\t=> 0x0
+`;
+    const place = async (address: string) => (await read(`cpus=2${hit(address)}`)).events[0]?.probe.at;
+    expect(await place("ffffffffc049ded0")).toMatchObject({ symbol: "kvm_register_device_ops", offset: null });
+    expect(await place("ffffffffc049ded4")).toMatchObject({ symbol: "kvm_register_device_ops", offset: null });
+    expect(await place("ffffffffc049dedb")).toMatchObject({ symbol: "kvm_register_device_ops", offset: 11 });
+  });
+
   test("lines of several files", async () => {
     const text = `reload-6.1.dat: cpus=2
 reload-7.2.dat: cpus=2

@@ -183,14 +183,21 @@ export class ProbeTable {
   learn(site: ProbeSite, stack: Stack): void {
     const top = stack.frames[0];
     const address = site.at?.address;
-    if (site.kind !== "kprobe" || !top?.symbol || top.address === null || address == null) return;
-    if (top.address !== address && top.address !== address + 1n) return;
+    if (site.kind !== "kprobe" || !top?.symbol || address == null) return;
+    if (top.address !== null && top.address !== address && top.address !== address + 1n) return;
     const known = this.functions.get(address);
     if (!known) return;
-    const offset = top.offset === null ? null : top.offset - Number(top.address - address);
-    known.place = { ...top, address, offset };
+    known.place = { ...top, address, offset: offsetOf(address, top) };
     for (const other of known.sites) setFunction(other, known.place);
   }
+}
+
+/** How far behind its function's start a probed instruction lies, by the stack's first frame. */
+function offsetOf(address: bigint, top: CodeLocation): number | null {
+  if (top.address !== null) return top.offset === null ? null : top.offset - Number(top.address - address);
+  // Names alone (`trace-cmd report -N`). x86 functions begin at multiples of 16, with a 4-byte endbr or without.
+  const behind = Number(address & 15n);
+  return behind === 0 || behind === 4 ? null : behind;
 }
 
 function setFunction(site: ProbeSite, { symbol, offset, module }: CodeLocation): void {

@@ -44,6 +44,14 @@ describe("a log alone", () => {
     expect(line).toMatch(new RegExp(`^${expected} \\S+ ${frame}$`));
   });
 
+  it.each([
+    ["a bug of the past alone", ["vfio_pci_core_close_device"], "extra-put suspected vfio_device"],
+    ["a caller of what counts alone", ["put_pid", "kvm_put_kvm"], "extra-put suspected kvm"],
+  ])("of which %s tells whose counter it is: it is a suspicion", async (_, frames, expected) => {
+    const [line] = findingLines(await auditText(splat("refcount_t: underflow; use-after-free.", ...frames)));
+    expect(line).toMatch(new RegExp(`^${expected} \\S+ ${frames[0]}$`));
+  });
+
   it("a warning points to its rule, no more: the call that it follows from is not seen", async () => {
     const withoutRegisters = readFileSync(SEED0_LOG, "utf8").replaceAll(/RAX: \S+/g, "");
     const outcome = await auditText(withoutRegisters);

@@ -92,12 +92,15 @@ export function meaningOf(report: KernelReport, catalog: Catalog): ReportMeaning
   const all = [...own, ...report.related.flatMap(({ stack }) => functionsOf(stack.frames))];
   const warned = warningOf(report, own, catalog);
   const to = warned?.to ?? pointerOf(report, all, catalog);
-  const entry = warned?.class ?? classOf(report, all, to?.rule ?? null, catalog);
+  const { class: entry, isGuess } = warned
+    ? { class: warned.class, isGuess: false }
+    : classOf(report, all, to?.rule ?? null, catalog);
+  const isWhose = isGuess && to?.weight === "error";
   return {
     class: entry,
     rule: to ? { id: to.rule, variant: to.variant } : null,
-    weight: to?.weight ?? "suspicion",
-    doubt: to?.doubt ?? null,
+    weight: isWhose ? "suspicion" : (to?.weight ?? "suspicion"),
+    doubt: isWhose ? "that something is wrong is sure, whose object it is about is not" : (to?.doubt ?? null),
     function: own[0] ?? report.at?.symbol ?? waiterOf(report, entry) ?? "an unknown function",
     lookalikes: entry ? lookalikesOf(entry, to?.rule ?? null, all) : [],
     learn: entry ? recordCommand(entry) : null,
@@ -205,24 +208,29 @@ const EFFECTS_OF: Record<string, readonly string[]> = {
   "unregister-stuck": ["unregister", "destroy"],
 };
 
+/** The class that a report is about; a guess where only a bug of the past tells, or a caller of what was at work. */
 function classOf(
   report: KernelReport,
   functions: readonly string[],
   rule: string | null,
   catalog: Catalog,
-): ClassEntry | null {
-  if (report.kind === "module-in-use") return catalog.classes.get("module") ?? null;
-  if (report.kind === "device-in-use") return catalog.classes.get("vfio_device") ?? null;
+): { class: ClassEntry | null; isGuess: boolean } {
+  const named = { "module-in-use": "module", "device-in-use": "vfio_device" }[report.kind as string];
+  if (named !== undefined) return { class: catalog.classes.get(named) ?? null, isGuess: false };
   const effects = (rule === null ? undefined : EFFECTS_OF[rule]) ?? [];
-  let other: ClassEntry | null = null;
-  for (const name of functions) {
+  let other: { class: ClassEntry; isGuess: boolean } | null = null;
+  for (const [depth, name] of functions.entries()) {
     const meanings = catalog.functions.get(name)?.meanings ?? [];
     const fitting = meanings.find(({ entry }) => entry.effects.some(({ effect }) => effects.includes(effect)));
-    const site = catalog.sites.get(name)?.[0];
-    if (fitting ?? site) return fitting?.class ?? site ?? null;
-    other ??= meanings[0]?.class ?? historyClass(name, catalog);
+    const found = fitting?.class ?? catalog.sites.get(name)?.[0];
+    // What a counter belongs to only the function that changes it tells: its callers have others, too.
+    if (found) return { class: found, isGuess: report.kind === "refcount" && (depth > 0 || !found.counter) };
+    const [related] = meanings;
+    const past = related ? null : historyClass(name, catalog);
+    if (related) other ??= { class: related.class, isGuess: report.kind === "refcount" };
+    else if (past) other ??= { class: past, isGuess: true };
   }
-  return other;
+  return other ?? { class: null, isGuess: false };
 }
 
 function historyClass(name: string, catalog: Catalog): ClassEntry | null {

@@ -1,7 +1,7 @@
 /** Opens and creates audit databases. */
 import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import BetterSqlite, { type Database } from "better-sqlite3";
-import { APPLICATION_ID, INDEXES, SCHEMA, SCHEMA_VERSION, SETTLE_OUTCOMES, VIEWS } from "./schema.js";
+import { APPLICATION_ID, INDEXES, LATE_OUTCOMES, SCHEMA, SCHEMA_VERSION, SETTLE_OUTCOMES, VIEWS } from "./schema.js";
 
 const SQLITE_MAGIC = "SQLite format 3\0";
 
@@ -22,19 +22,15 @@ export function createAuditDatabase(path: string | null): Database {
   const database = guard(file, () => new BetterSqlite(file));
   guard(file, () => {
     database.pragma("page_size = 8192");
-    useForWriting(database, file);
+    // Nobody else needs a temporary audit; the user's own must survive a crash as a file that opens.
+    if (file === "") database.pragma("journal_mode = OFF");
+    if (file === "") database.pragma("synchronous = OFF");
     database.pragma(`application_id = ${APPLICATION_ID}`);
     database.pragma(`user_version = ${SCHEMA_VERSION}`);
     database.exec(SCHEMA);
+    database.exec(LATE_OUTCOMES);
   });
   return database;
-}
-
-/** Settings that hold for one connection; `file` is empty for a temporary audit. */
-export function useForWriting(database: Database, file: string): void {
-  // Nobody else needs a temporary audit; the user's own must survive a crash as a file that opens.
-  database.pragma(file === "" ? "journal_mode = OFF" : "journal_mode = WAL");
-  database.pragma(file === "" ? "synchronous = OFF" : "synchronous = NORMAL");
 }
 
 /** Whether a file is a database, by its content; a trace is told by its own, too. */
@@ -94,6 +90,9 @@ export function completeAuditDatabase(database: Database, isSearched: boolean): 
 export function createLiveDatabase(path: string): Database {
   const database = createAuditDatabase(path);
   guard(path, () => {
+    // Readers do not wait for the writer, nor it for them.
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = NORMAL");
     database.exec(INDEXES);
     database.exec(VIEWS);
   });
@@ -148,6 +147,6 @@ function sentence(code: string, message: string): string {
   if (code.startsWith("SQLITE_READONLY") || code === "SQLITE_CANTOPEN" || code === "SQLITE_PERM") {
     return "cannot be written here; name a file in a folder that can";
   }
-  if (code === "SQLITE_FULL") return "the disk is full; free some space, or name a file elsewhere";
+  if (code === "SQLITE_FULL" || code === "ENOSPC") return "the disk is full; free some space, or name a file elsewhere";
   return message;
 }

@@ -72,7 +72,7 @@ export class StoreRecorder implements Recorder {
     this.#keepsEvents = keepsEvents;
     database.prepare("INSERT INTO meta VALUES ('state', 'importing'), ('version', ?)").run(version);
     this.#writer = new Writer(database, isLive);
-    this.#events = this.#writer.table("events", [
+    this.#events = this.#writer.ordered("events", [
       "id",
       "source",
       "probe",
@@ -89,9 +89,9 @@ export class StoreRecorder implements Recorder {
       "a3",
       "more",
     ]);
-    this.#ledger = this.#writer.table("ledger", LEDGER);
-    this.#lateOutcomes = this.#writer.table("late_outcomes", LEDGER);
-    this.#objects = this.#writer.table("objects", [
+    this.#ledger = this.#writer.ordered("ledger", LEDGER);
+    this.#lateOutcomes = this.#writer.temporary("late_outcomes", LEDGER);
+    this.#objects = this.#writer.unordered("objects", [
       "id",
       "class",
       "label",
@@ -105,7 +105,7 @@ export class StoreRecorder implements Recorder {
       "exact",
       "began_with",
     ]);
-    this.#registrations = this.#writer.table("registrations", [
+    this.#registrations = this.#writer.unordered("registrations", [
       "id",
       "class",
       "key",

@@ -5,7 +5,8 @@
 
 export type Cell = bigint | number | string | null;
 
-const KIND = { NULL: 0, NUMBER: 1, BIGINT: 2, TEXT: 3 } as const;
+/** What a cell holds. */
+export const CELL = { NULL: 0, NUMBER: 1, BIGINT: 2, TEXT: 3 } as const;
 
 /** What changes threads. */
 export interface PackedRows {
@@ -48,13 +49,13 @@ export class RowBatch {
     let at = this.rows++ * this.#width;
     for (const cell of cells) {
       if (typeof cell === "number") {
-        this.#kinds[at] = KIND.NUMBER;
+        this.#kinds[at] = CELL.NUMBER;
         this.#numbers[at] = cell;
       } else if (typeof cell === "bigint") {
-        this.#kinds[at] = KIND.BIGINT;
+        this.#kinds[at] = CELL.BIGINT;
         this.#integers[at] = cell;
       } else if (cell !== null) {
-        this.#kinds[at] = KIND.TEXT;
+        this.#kinds[at] = CELL.TEXT;
         this.#numbers[at] = this.#textNumber(cell);
       }
       at++;
@@ -95,8 +96,8 @@ export class CellReader {
   next(): Cell {
     const at = this.#at++;
     const kind = this.#kinds[at];
-    if (kind === KIND.NUMBER) return this.#numbers[at]!;
-    if (kind === KIND.BIGINT) return this.#integers[at]!;
-    return kind === KIND.TEXT ? this.#texts[this.#numbers[at]!]! : null;
+    if (kind === CELL.NUMBER) return this.#numbers[at]!;
+    if (kind === CELL.BIGINT) return this.#integers[at]!;
+    return kind === CELL.TEXT ? this.#texts[this.#numbers[at]!]! : null;
   }
 }

@@ -8,7 +8,7 @@
 export const APPLICATION_ID = 0x6b746c79;
 
 /** Raised with every change of the tables below; see migrations.ts. */
-export const SCHEMA_VERSION = 6;
+export const SCHEMA_VERSION = 7;
 
 export const SCHEMA = `
 -- What is true of the audit as a whole: version (of ktally), state ('importing' until everything is in, then
@@ -212,16 +212,6 @@ CREATE TABLE ledger (
   result   INTEGER
 ) STRICT;
 
--- Only while importing: what became known of an operation after its row was written. The last one counts.
-CREATE TABLE late_outcomes (
-  event    INTEGER NOT NULL,
-  object   INTEGER NOT NULL,
-  operation INTEGER NOT NULL,
-  refs     INTEGER,
-  outcome  TEXT NOT NULL,
-  result   INTEGER
-) STRICT;
-
 -- Entries of the kernel's tables.
 CREATE TABLE registrations (
   id              INTEGER PRIMARY KEY,
@@ -294,6 +284,18 @@ CREATE TABLE evidence (
   note     TEXT NOT NULL,
   PRIMARY KEY (finding, seq)
 ) STRICT, WITHOUT ROWID;
+`;
+
+/** While importing: what became known of an operation after its row was written. The last one counts. */
+export const LATE_OUTCOMES = `
+CREATE TEMP TABLE late_outcomes (
+  event     INTEGER NOT NULL,
+  object    INTEGER NOT NULL,
+  operation INTEGER NOT NULL,
+  refs      INTEGER,
+  outcome   TEXT NOT NULL,
+  result    INTEGER
+) STRICT;
 `;
 
 /** Made once the rows are in: much faster than keeping them up to date. */

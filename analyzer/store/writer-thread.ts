@@ -1,19 +1,16 @@
-/** The thread that inserts the rows of a large audit while the main thread reads on. See writer.ts. */
+/** The thread that makes pages of the rows of a large audit while the main thread reads on. See writer.ts. */
 import { workerData } from "node:worker_threads";
-import BetterSqlite from "better-sqlite3";
-import { useForWriting } from "./database.js";
-import { RowInserter } from "./rows.js";
+import { BulkLoad } from "./bulk-load.js";
 import { type FromThread, STATE, type ThreadData, type ToThread } from "./writer.js";
 
 const { path, port, state } = workerData as ThreadData;
-const database = new BetterSqlite(path);
-useForWriting(database, path);
-const rows = new RowInserter(database);
+let load: BulkLoad | null = null;
 
 port.on("message", (message: ToThread) => {
   try {
-    if (message !== "close") rows.insert(message);
-    else database.close();
+    load ??= new BulkLoad(path);
+    if (message !== "close") load.take(message);
+    else load.close();
   } catch (error) {
     const { code, message: text } = error as { code?: string; message: string };
     port.postMessage({ code: code ?? "", message: text } satisfies FromThread);

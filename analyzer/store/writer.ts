@@ -1,6 +1,7 @@
 /**
- * Takes rows for a database. Those of a large audit that is kept are inserted by a thread of their own; the database
- * belongs to it until `close`. The caller waits when too many rows are under way, so that memory stays bounded.
+ * Takes rows for a database. Those of a large audit that is kept become pages of its file in a thread of their own; the
+ * file must be left alone until `close`. The caller waits when too many rows are under way, so that memory stays
+ * bounded.
  */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -11,7 +12,7 @@ import { type Cell, type PackedRows, RowBatch } from "./row-batch.js";
 import { RowInserter } from "./rows.js";
 
 const ROWS_PER_BATCH = 4096;
-/** Batches handed to the thread and not yet inserted. */
+/** Batches handed to the thread and not yet in the file. */
 const MAX_UNDER_WAY = 8;
 
 /** Places in the state that both threads share: messages dealt with, and whether one could not be. */
@@ -24,7 +25,7 @@ export interface ThreadData {
 }
 
 export type ToThread = PackedRows | "close";
-/** An error of SQLite's. */
+/** An error of the file system's. */
 export interface FromThread {
   code: string;
   message: string;
@@ -43,18 +44,40 @@ export class Writer {
   readonly #database: Database;
   readonly #inserter: RowInserter;
   readonly #batches = new Map<string, RowBatch>();
+  readonly #waiting: string[] = [];
   #thread: Thread | null = null;
-
-  readonly #isLive: boolean;
+  readonly #mayUseThread: boolean;
 
   /** `isLive`: rows are inserted here, and a later row of the same number takes the place of the one before. */
   constructor(database: Database, isLive: boolean) {
     this.#database = database;
-    this.#isLive = isLive;
+    this.#mayUseThread = database.name !== "" && HAS_THREAD && !isLive;
     this.#inserter = new RowInserter(database, isLive);
   }
 
-  table(name: string, columns: readonly string[]): Rows {
+  /** A table whose rows come in the order of their numbers, in great numbers. All its columns must be given. */
+  ordered(name: string, columns: readonly string[]): Rows {
+    return this.#table(name, columns, (batch) => {
+      if (!this.#mayUseThread) return this.#insertHere(batch);
+      this.#thread ??= new Thread(this.#database.name);
+      this.#thread.take(batch);
+    });
+  }
+
+  /** A table whose rows come in any order; they wait elsewhere while the file may be the thread's. */
+  unordered(name: string, columns: readonly string[]): Rows {
+    if (!this.#mayUseThread) return this.temporary(name, columns);
+    this.#database.exec(`CREATE TEMP TABLE waiting_${name} AS SELECT * FROM ${name} LIMIT 0`);
+    this.#waiting.push(name);
+    return this.temporary(`waiting_${name}`, columns);
+  }
+
+  /** A table that is not in the file. */
+  temporary(name: string, columns: readonly string[]): Rows {
+    return this.#table(name, columns, (batch) => this.#insertHere(batch));
+  }
+
+  #table(name: string, columns: readonly string[], whenFull: (batch: PackedRows) => void): Rows {
     const fresh = () => new RowBatch(name, columns, ROWS_PER_BATCH);
     this.#batches.set(name, fresh());
     return {
@@ -63,7 +86,7 @@ export class Writer {
         batch.add(cells);
         if (!batch.isFull) return;
         this.#batches.set(name, fresh());
-        this.#insert(batch.pack());
+        whenFull(batch.pack());
       },
     };
   }
@@ -78,16 +101,21 @@ export class Writer {
   }
 
   /**
-   * Inserts all that is left; the database is the caller's again.
+   * Puts all that is left into the database, which is the caller's again.
    * @throws UnusableDatabase
    */
   close(): void {
-    const left = [...this.#batches.values()].filter((batch) => batch.rows > 0);
-    this.#batches.clear();
-    if (this.#thread === null) for (const batch of left) this.#insertHere(batch.pack());
-    else {
-      for (const batch of left) this.#thread.insert(batch.pack());
-      this.#thread.close();
+    for (const [name, batch] of this.#batches) {
+      if (batch.rows === 0 || this.#thread?.tables.has(name) !== true) continue;
+      this.#thread.take(batch.pack());
+      this.#batches.delete(name);
+    }
+    this.#thread?.close();
+    this.flush();
+    for (const name of this.#waiting) {
+      guard(this.#database.name, () =>
+        this.#database.exec(`INSERT INTO ${name} SELECT * FROM waiting_${name} ORDER BY 1; DROP TABLE waiting_${name}`),
+      );
     }
   }
 
@@ -96,21 +124,14 @@ export class Writer {
     this.#thread?.abandon();
   }
 
-  #insert(batch: PackedRows): void {
-    const path = this.#database.name;
-    if (path === "" || !HAS_THREAD || this.#isLive) this.#insertHere(batch);
-    else {
-      this.#thread ??= new Thread(path);
-      this.#thread.insert(batch);
-    }
-  }
-
   #insertHere(batch: PackedRows): void {
     guard(this.#database.name, () => this.#inserter.insert(batch));
   }
 }
 
 class Thread {
+  /** That it has rows of. */
+  readonly tables = new Set<string>();
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #state = new Int32Array(new SharedArrayBuffer(8));
@@ -124,7 +145,8 @@ class Thread {
     this.#worker.unref();
   }
 
-  insert(batch: PackedRows): void {
+  take(batch: PackedRows): void {
+    this.tables.add(batch.table);
     this.#send(batch, [batch.kinds.buffer, batch.values]);
     this.#waitFor(this.#sent - MAX_UNDER_WAY);
   }

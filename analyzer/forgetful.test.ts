@@ -27,11 +27,17 @@ const habits: fc.Arbitrary<Forgotten> = fc.record({
   seed: fc.nat(),
 });
 
-/** It hid a lookup of the migration's next state between two others. */
-const FOUND_ONCE: Forgotten = {
+const FAULTS: Forgotten = {
   ...{ functions: 0, returns: 0, arguments: 0, faults: 0.1, stacks: false, from: 0, to: 1 },
-  seed: 27475786,
+  seed: 0,
 };
+/** What raised an alarm once. */
+const FOUND_ONCE: Forgotten[] = [
+  // It hid a lookup of the migration's next state between two others.
+  { ...FAULTS, seed: 27475786 },
+  // Of VFIO groups that end where no probe sees it (5.10) all values fit.
+  { ...FAULTS, to: 0.4 },
+];
 
 function accused(outcome: AuditOutcome): string[] {
   return outcome.findings
@@ -53,7 +59,7 @@ describe.each(names)("%s recorded by the forgetful", (name) => {
         const outcome = await auditRecording({ ...recording, items: forget(recording.items, habit) });
         expect(accused(outcome).filter((one) => !known.has(one) && !isOf(one))).toEqual([]);
       }),
-      { numRuns: RUNS, examples: [[FOUND_ONCE]] },
+      { numRuns: RUNS, examples: FOUND_ONCE.map((habit) => [habit]) },
     );
   });
 });

@@ -100,6 +100,7 @@ describe("which value is which", () => {
     ["by name in another order", `type=4 ops=${OPS}`],
     ["by number", `arg1=${OPS} arg2=4`],
     ["by number in another order", `arg2=4 arg1=${OPS}`],
+    ["by number from 0", `arg0=${OPS} arg1=4`],
     ["by register", `di=${OPS} si=4`],
     ["by long register", `rdi=${OPS} rsi=4`],
     ["by place", `a=${OPS} b=4`],

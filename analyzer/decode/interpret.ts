@@ -258,7 +258,8 @@ function mapArguments(
   let counter: ArgumentMap["counter"] = counted >= 0 && !taken.has(counted) ? { field: counted, guess: false } : null;
   if (counter) taken.add(counter.field);
   if (clone) return { parameters: map, byPlace, counter, object };
-  const numbers = fields.map(argumentNumber);
+  const isFromZero = fields.some((field) => /^\$?arg0$/.test(field));
+  const numbers = fields.map((field) => argumentNumber(field, isFromZero ? 1 : 0));
   for (const index of parameters.keys()) {
     if (map[index] === -1) map[index] = take(numbers.indexOf(index + 1));
   }
@@ -331,10 +332,10 @@ function namedObject(
   return null;
 }
 
-/** `arg3` -> 3, `rdx`/`dx` -> 3, else 0. */
-function argumentNumber(field: string): number {
+/** `arg3` -> 3, `rdx`/`dx` -> 3, else 0. Who has an `arg0` counts from there (`ahead` is 1). */
+function argumentNumber(field: string, ahead: number): number {
   const numbered = /^\$?arg(\d+)$/.exec(field);
-  if (numbered) return Number(numbered[1]);
+  if (numbered) return Number(numbered[1]) + ahead;
   const register = field.replace(/^%?(?:r(?=[a-z]))?/, "");
   return REGISTERS.indexOf(register as (typeof REGISTERS)[number]) + 1;
 }

@@ -12,7 +12,7 @@ import {
 } from "./bpftrace-line.js";
 import { Lines, MAX_LINE } from "./lines.js";
 import { TextStacks } from "./text-stack.js";
-import type { Held } from "./text-timeline.js";
+import type { Capture, Held } from "./text-timeline.js";
 import type { Track } from "./text-tracks.js";
 import type { CodeLocation, Probe, SourceFacts, TraceEvent, TraceItem, Value, Wants } from "./trace-event.js";
 
@@ -74,9 +74,7 @@ export class BpftraceReader extends Lines {
     if (this.untimed === 0) return [];
     this.notes.warn("the program prints no time: print nsecs, else the order of events is a guess", null, null);
     this.facts.clockIsTime = false;
-    const gap = { kind: "gap", code: "left-out", cpu: null, from: null, to: null, lost: null } as const;
-    this.facts.gaps.push(gap);
-    return [gap];
+    return [this.leaveOut()];
   }
 
   protected readLine(buffer: Buffer, start: number, end: number, offset: number | null): void {
@@ -140,9 +138,10 @@ export class BpftraceReader extends Lines {
     const args = argumentsOf(
       fields,
       rest.map(({ text }) => text),
+      named.probe.offset !== null,
     );
     roles.comm ??= rest.find(({ text }) => typeof toValue(text) === "string")?.text ?? "";
-    const { track, time, hasCpu } = this.place(roles);
+    const { track, capture, time, hasCpu } = this.place(roles);
     const known = this.probeOf(named.probe, parts.isReturn, args.names);
     if (known === null || !known.wanted) return;
     const event: TraceEvent = {
@@ -161,7 +160,7 @@ export class BpftraceReader extends Lines {
     const seconds = Number(time / SECOND);
     const nanos = Number(time % SECOND);
     const record = this.facts.eventCount;
-    const held: Held = { seconds, nanos, record, item: event, waits: hasCpu, choice: null };
+    const held: Held = { seconds, nanos, record, item: event, waits: hasCpu, choice: null, capture };
     this.timeline.add(held);
     if (hasCpu) track.open.add(held);
     this.owner = event;
@@ -197,7 +196,7 @@ export class BpftraceReader extends Lines {
   }
 
   /** Notes the line's time on its CPU. Where there is no time, the order of the lines stands for it. */
-  private place(roles: LineParts["roles"]): { track: Track; time: bigint; hasCpu: boolean } {
+  private place(roles: LineParts["roles"]): { track: Track; capture: Capture; time: bigint; hasCpu: boolean } {
     const cpu = /^\d{1,5}$/.test(roles.cpu ?? "") ? Number(roles.cpu) : null;
     let time = toNanoseconds(roles.time ?? "");
     if (time === null) {
@@ -210,11 +209,19 @@ export class BpftraceReader extends Lines {
     const nanos = Number(time % SECOND);
     if (hasCpu) track.open.follow(seconds, nanos);
     for (const item of this.tracks.endGaps(track, seconds, nanos)) {
-      this.timeline.add({ seconds, nanos, record: this.facts.eventCount, item, waits: false, choice: null });
+      this.timeline.add({
+        seconds,
+        nanos,
+        record: this.facts.eventCount,
+        item,
+        waits: false,
+        choice: null,
+        capture: null,
+      });
     }
-    track.record(seconds, nanos);
+    const capture = track.record(seconds, nanos);
     this.tracks.last = track;
-    return { track, time, hasCpu };
+    return { track, capture, time, hasCpu };
   }
 
   /** Where no number is printed the name tells tasks apart, as far as it can. */
@@ -248,11 +255,18 @@ function takeParts(parts: readonly string[]): LineParts {
   return { words, roles: {}, fields: { names: [], values: [] }, isReturn };
 }
 
-/** Named values, then the numbers behind the function's name in the order of its arguments. */
-function argumentsOf(fields: LineParts["fields"], rest: readonly string[]): { names: string[]; values: Value[] } {
+/**
+ * Named values, else the numbers behind the probe's name in the order of its arguments. Behind a function's bare name
+ * they may be a result just as well.
+ */
+function argumentsOf(
+  fields: LineParts["fields"],
+  rest: readonly string[],
+  isTyped: boolean,
+): { names: string[]; values: Value[] } {
   if (fields.names.length > 0) return fields;
   const values = rest.map(toValue).filter((value) => typeof value === "bigint");
-  return { names: values.map((_, index) => `arg${index + 1}`), values };
+  return { names: values.map((_, index) => `${isTyped ? "arg" : "value"}${index + 1}`), values };
 }
 
 function parseFrame(text: string): CodeLocation | null {

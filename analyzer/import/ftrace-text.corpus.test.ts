@@ -36,7 +36,8 @@ describe("texts of the corpus", () => {
     if (NOT_OURS.test(path)) return;
     const { facts, items } = await readAll(ftraceText, fileOf(bytes));
     expect(facts.eventCount).toBe(count);
-    expect(facts.gaps).toEqual([]);
+    // Examples of several runs behind each other, as documentation has them.
+    expect(facts.gaps.map(({ code }) => code)).toEqual(path === "perf-tools/kprobe_example.txt" ? ["left-out"] : []);
     const stream = await readAll(ftraceText, streamOf(bytes.toString()));
     // Of a stream nobody can tell whether its last line had an end.
     const cut = bytes.at(-1) === 0x0a ? 0 : 1;

@@ -3,7 +3,7 @@ import type { LineReader } from "./text-file.js";
 import { Notes } from "./text-notes.js";
 import { Timeline } from "./text-timeline.js";
 import { Tracks } from "./text-tracks.js";
-import type { SourceFacts, TraceItem } from "./trace-event.js";
+import type { Gap, SourceFacts, TraceItem } from "./trace-event.js";
 
 /** Longer lines are damage: a record fits into a ring-buffer page, which prints to a few KiB. */
 export const MAX_LINE = 65_536;
@@ -61,9 +61,30 @@ export abstract class Lines<Result = void> implements LineReader {
   finish(): TraceItem[] {
     this.endText();
     const items = this.timeline.take(this.facts.eventCount, true);
-    items.push(...this.tracks.finish(), ...this.conclude());
+    items.push(...this.tracks.finish(), ...this.judgeOrder(), ...this.conclude());
     this.notes.finish();
     return items;
+  }
+
+  /** Who joined recordings of several boots, or in no order, has made one timeline of what never was one. */
+  private judgeOrder(): TraceItem[] {
+    const { late, foreign } = this.timeline;
+    if (late > 0)
+      this.notes.warn(`${late} events are older than what stands far before them: sort the text`, null, null);
+    if (foreign > 0)
+      this.notes.warn(
+        `the clock goes back to what was recorded already (${foreign} events): if the text holds several recordings, analyze each by itself`,
+        null,
+        null,
+      );
+    return late > 0 || foreign > 0 ? [this.leaveOut()] : [];
+  }
+
+  /** Nobody knows what is missing, or in which order: all that the text shows may be otherwise. */
+  protected leaveOut(): Gap {
+    const gap: Gap = { kind: "gap", code: "left-out", cpu: null, from: null, to: null, lost: null };
+    this.facts.gaps.push(gap);
+    return gap;
   }
 
   /** @returns undefined for a line that is too long to be any. */

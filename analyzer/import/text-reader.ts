@@ -6,7 +6,7 @@ import { commOf, EventLine, flagsOf, prefixLength, toTime } from "./text-line.js
 import { MARK_LENGTH, type Mark } from "./text-marks.js";
 import { type ProbeName, type ProbeSite, ProbeTable, probedLocation } from "./text-probes.js";
 import { framesInBody, TextStacks } from "./text-stack.js";
-import type { Held } from "./text-timeline.js";
+import type { Capture, Held } from "./text-timeline.js";
 import type { Previous, Track } from "./text-tracks.js";
 import type { CodeLocation, SourceFacts, TraceEvent, TraceItem, Wants } from "./trace-event.js";
 
@@ -75,9 +75,7 @@ export class TextReader extends Lines<Held | null | undefined> {
   }
 
   protected conclude(): TraceItem[] {
-    const { late, unfollowed } = this.timeline;
-    if (late > 0)
-      this.notes.warn(`${late} events are older than what stands far before them: sort the text`, null, null);
+    const { unfollowed } = this.timeline;
     if (unfollowed > 0) this.notes.warn(`${unfollowed} events: no later record of their CPU is near`, null, null);
     if (this.tracks.sources > 1) {
       this.notes.warn(`lines of ${this.tracks.sources} files or instances: read as those of one machine`, null, null);
@@ -124,12 +122,12 @@ export class TextReader extends Lines<Held | null | undefined> {
       track.previous = null;
     }
     this.endGaps(track);
-    track.record(line.seconds, line.nanos);
+    const capture = track.record(line.seconds, line.nanos);
     this.tracks.last = track;
     if (name === null) return this.overflow();
     if (isStack) return null;
     const site = name.site(buffer, line.bodyStart, line.bodyEnd);
-    const held = site.refused ? null : this.build(buffer, name, site);
+    const held = site.refused ? null : this.build(buffer, name, site, capture);
     track.previous = { tid: line.tid, site, held };
     if (this.dialect.stackFollows) this.startStack(buffer, track.previous);
     if (held) {
@@ -151,7 +149,7 @@ export class TextReader extends Lines<Held | null | undefined> {
     return this.probes.find(buffer, line.nameStart, line.nameEnd, line.nameHash);
   }
 
-  private build(buffer: Buffer, name: ProbeName, site: ProbeSite): Held | null {
+  private build(buffer: Buffer, name: ProbeName, site: ProbeSite, capture: Capture): Held | null {
     const { line } = this;
     const body = buffer.toString("utf8", line.bodyStart, line.bodyEnd);
     const location = site.at === null ? null : probedLocation(body);
@@ -179,7 +177,7 @@ export class TextReader extends Lines<Held | null | undefined> {
       nextOnCpu: null,
     };
     const record = this.facts.eventCount;
-    return { seconds: line.seconds, nanos: line.nanos, record, item: event, waits: true, choice };
+    return { seconds: line.seconds, nanos: line.nanos, record, item: event, waits: true, choice, capture };
   }
 
   private overflow(): null {
@@ -216,7 +214,15 @@ export class TextReader extends Lines<Held | null | undefined> {
   private endGaps(track: Track): void {
     const { seconds, nanos } = this.line;
     for (const item of this.tracks.endGaps(track, seconds, nanos)) {
-      this.timeline.add({ seconds, nanos, record: this.facts.eventCount, item, waits: false, choice: null });
+      this.timeline.add({
+        seconds,
+        nanos,
+        record: this.facts.eventCount,
+        item,
+        waits: false,
+        choice: null,
+        capture: null,
+      });
     }
   }
 

@@ -27,6 +27,15 @@ export interface Held {
   waits: boolean;
   /** Null for a gap. */
   choice: ProbeChoice | null;
+  /** Where in the text it stands, where a CPU's clock goes back; null for a gap. */
+  capture: Capture | null;
+}
+
+/** A part of a text in which a CPU's clock does not go back: several stand behind each other where somebody joined them. */
+export interface Capture {
+  number: number;
+  /** Well before what an earlier one had of this CPU already. */
+  isBehind: boolean;
 }
 
 export class Timeline {
@@ -34,6 +43,10 @@ export class Timeline {
   late = 0;
   /** Events that left before the next record of their CPU was seen. */
   unfollowed = 0;
+  /** Events of a time that an earlier part of the text was of, and did not have. */
+  foreign = 0;
+  /** What was handed out of the last time. */
+  private latest: { event: TraceEvent; capture: number }[] = [];
   private held: Held[] = [];
   private head = 0;
   private isSorted = true;
@@ -67,13 +80,30 @@ export class Timeline {
       }
       if (held.choice?.isRefused()) held.item = null;
       if (held.item === null) continue;
-      if (isEarlier(held.seconds, held.nanos, this.lastSeconds, this.lastNanos)) this.late++;
-      this.lastSeconds = held.seconds;
-      this.lastNanos = held.nanos;
+      if (this.isAgain(held)) {
+        held.item = null;
+        continue;
+      }
       items.push(held.item);
       held.item = null;
     }
     return items;
+  }
+
+  /** Whether an earlier part of the text has the same event: `cat trace >> FILE` repeats what is in the buffer still. */
+  private isAgain(held: Held): boolean {
+    if (held.seconds !== this.lastSeconds || held.nanos !== this.lastNanos) {
+      if (isEarlier(held.seconds, held.nanos, this.lastSeconds, this.lastNanos)) this.late++;
+      this.lastSeconds = held.seconds;
+      this.lastNanos = held.nanos;
+      this.latest = [];
+    }
+    const { item, capture } = held;
+    if (item?.kind !== "event" || capture === null) return false;
+    if (this.latest.some((other) => other.capture !== capture.number && isSame(other.event, item))) return true;
+    this.latest.push({ event: item, capture: capture.number });
+    if (capture.isBehind) this.foreign++;
+    return false;
   }
 }
 
@@ -100,6 +130,11 @@ export class OpenEvents {
       return false;
     });
   }
+}
+
+function isSame(a: TraceEvent, b: TraceEvent): boolean {
+  if (a.probe !== b.probe || a.tid !== b.tid || a.cpu !== b.cpu) return false;
+  return a.args.every((value, index) => value === b.args[index]);
 }
 
 function compareTimes(a: Held, b: Held): number {

@@ -1,9 +1,11 @@
 /** What is known of each CPU while a text is read: its first and last record, what may get a stack, what was lost. */
 import { isEarlier, toTime } from "./text-line.js";
 import type { ProbeSite } from "./text-probes.js";
-import { type Held, OpenEvents } from "./text-timeline.js";
+import { type Capture, type Held, OpenEvents } from "./text-timeline.js";
 import type { Gap, GapCode, SourceFacts } from "./trace-event.js";
 
+/** Lines of one CPU are in order; where a program prints no CPU, those of several are, as far as that. */
+const OUT_OF_ORDER_S = 0.1;
 /** Files or instances in one report. */
 const MAX_BUFFERS = 256;
 
@@ -25,10 +27,25 @@ export class Track {
   private firstNanos = 0;
   private lastSeconds = Number.NEGATIVE_INFINITY;
   private lastNanos = 0;
+  private seconds = Number.NEGATIVE_INFINITY;
+  private nanos = 0;
+  private capture: Capture = { number: 0, isBehind: false };
 
-  constructor(readonly cpu: number) {}
+  /** @param count of the parts so far, of all CPUs: of two captures the second begins on all of them. */
+  constructor(
+    readonly cpu: number,
+    private readonly count: { captures: number },
+  ) {}
 
-  record(seconds: number, nanos: number): void {
+  /** @returns the part of the text that it belongs to */
+  record(seconds: number, nanos: number): Capture {
+    if (isEarlier(seconds, nanos, this.seconds, this.nanos)) this.count.captures++;
+    const isBehind = this.lastSeconds - seconds + (this.lastNanos - nanos) / 1e9 > OUT_OF_ORDER_S;
+    if (this.capture.number !== this.count.captures || this.capture.isBehind !== isBehind) {
+      this.capture = { number: this.count.captures, isBehind };
+    }
+    this.seconds = seconds;
+    this.nanos = nanos;
     if (isEarlier(seconds, nanos, this.firstSeconds, this.firstNanos)) {
       this.firstSeconds = seconds;
       this.firstNanos = nanos;
@@ -37,6 +54,7 @@ export class Track {
       this.lastSeconds = seconds;
       this.lastNanos = nanos;
     }
+    return this.capture;
   }
 
   /** Earliest and latest record; null while there is none. */
@@ -54,6 +72,7 @@ export class Tracks {
   private current: Track[] = [];
   /** Losses on an unknown CPU. */
   private readonly gaps: Gap[] = [];
+  private readonly count = { captures: 0 };
 
   constructor(private readonly facts: SourceFacts) {
     this.select("");
@@ -77,7 +96,7 @@ export class Tracks {
   of(cpu: number): Track {
     let track = this.current[cpu];
     if (!track) {
-      track = new Track(cpu);
+      track = new Track(cpu, this.count);
       this.current[cpu] = track;
     }
     return track;

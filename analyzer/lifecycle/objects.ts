@@ -76,6 +76,8 @@ export interface LivesSummary {
   lastPutUnseen: KernelObject | null;
   /** Values read in all lives. */
   reads: number;
+  /** Lives whose counter was seen to reach its unused value. */
+  ended: number;
 }
 
 export class ObjectTracker {
@@ -140,7 +142,10 @@ export class ObjectTracker {
   summary(entry: ClassEntry): LivesSummary {
     let summary = this.#summaries.get(entry.class);
     if (!summary) {
-      summary = { lives: 0, breaks: 0, broken: null, unread: null, endUnseen: null, lastPutUnseen: null, reads: 0 };
+      summary = {
+        ...{ lives: 0, breaks: 0, broken: null, unread: null },
+        ...{ endUnseen: null, lastPutUnseen: null, reads: 0, ended: 0 },
+      };
       this.#summaries.set(entry.class, summary);
     }
     return summary;
@@ -161,6 +166,7 @@ export class ObjectTracker {
     const unused = object.class.counter?.unused ?? 0;
     const isLeft = ledger.reads > 0 && least !== null && least > unused;
     if (object.state === "destroyed" && isLeft) summary.lastPutUnseen ??= object;
+    if (ledger.reachedUnused !== null) summary.ended++;
     if (ledger.reachedUnused === null || object.state === "destroyed") return;
     // Where no function is catalogued that destroys it, reaching the unused value is all that shows the end.
     if (functionsWith(object.class, "destroy").length > 0) summary.endUnseen ??= object;

@@ -63,6 +63,7 @@ export function isSaturated({ read }: Operation): boolean {
 export function isDestroyer(operation: Operation, object: KernelObject): boolean {
   const destroyed = object.destroyed;
   if (!destroyed || destroyed.event.tid !== operation.event.tid) return false;
+  if (destroyed.returned !== null && destroyed.returned.id < operation.event.id) return false;
   return isInside(operation.event, destroyed.function, destroyed.event) !== false;
 }
 

@@ -57,6 +57,12 @@ const RELEASE_UNPLANNED: Reason = {
   probe: null,
 };
 
+const LAST_PUTS_UNSEEN: Reason = {
+  code: "unseen-end",
+  text: "none of its kind was seen to lose its last reference: what drops it may not be recorded",
+  probe: null,
+};
+
 /** The end of what an object needs, and the words for it. */
 interface End {
   by: Operation;
@@ -233,6 +239,7 @@ class Leak implements RuleWatch {
     if (range !== null && range.greatest <= unused) return null;
     const loweredBy = this.#endDoubts(object.class, object.last.event.time, by.event.time);
     const exact = this.#isExact(object) && range !== null && range.least > unused;
+    if (exact && !this.#showsLastPuts(object.class)) loweredBy.push(LAST_PUTS_UNSEEN);
     if (!exact) {
       // Who was there before the trace, or is known by few events, may have gone unseen.
       if (!beganInTrace(object)) return null;
@@ -386,6 +393,11 @@ class Leak implements RuleWatch {
   /** Its counter was read throughout; where others of the class changed unseen, its last puts may have been, too. */
   #isExact(object: KernelObject): boolean {
     return isExact(object) && this.#isClassExact(object.class);
+  }
+
+  /** Whether a last put would have been seen: such an end was, or its destruction's probe worked. */
+  #showsLastPuts(entry: ClassEntry): boolean {
+    return this.#context.world.objects.summary(entry).ended > 0 || this.#recordsDestruction(entry);
   }
 
   #recordsDestruction(entry: ClassEntry): boolean {

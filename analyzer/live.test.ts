@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { afterAll, expect, it } from "vitest";
 import { defaultCatalog } from "../collectors/catalog/default.js";
 import { openTrace } from "./import/registry.js";
@@ -78,6 +79,33 @@ it("an audit that is stopped keeps what had come", async () => {
   await watchAudit(open, { catalog: defaultCatalog(), classes: null, db, signal: stop.signal });
   const database = openAuditDatabase(db);
   expect(database.prepare("SELECT count(*) FROM findings").pluck().get()).toBe(0);
+  database.close();
+});
+
+it("a stream that falls silent shows what is alive, and since when", async () => {
+  const stream = new PassThrough();
+  const stop = new AbortController();
+  const db = join(folder, "silent.db");
+  const open = () => openTrace("-", stream);
+  const audit = watchAudit(open, { catalog: defaultCatalog(), classes: null, db, signal: stop.signal, every: 0 });
+  // The recorder sends a head before there is any event.
+  stream.write("# tracer: nop\n#\n");
+  stream.write(
+    "            work-322     [001] .....    56.382528: kvm_create: (kvm_arch_init_vm+0x0/0x40 [kvm]) kvm=0xffffcd4600705000\n" +
+      "            work-322     [001] .....    56.383750: kvm_created: (kvm_dev_ioctl+0x1f4/0xb30 [kvm] <- kvm_arch_init_vm) ret=0\n",
+  );
+  const database = openAuditDatabase(db, true);
+  const shown = () => {
+    const rows = database.prepare(
+      "SELECT class, state, first_ns, last_ns FROM objects, sources WHERE sources.relevant = 2",
+    );
+    return rows.all();
+  };
+  await expect
+    .poll(shown, { timeout: 30_000 })
+    .toEqual([{ class: "kvm", state: "alive", first_ns: 56_382_528_000, last_ns: 56_383_750_000 }]);
+  stop.abort();
+  await audit;
   database.close();
 });
 

@@ -54,6 +54,7 @@ export abstract class Lines<Result = void> implements LineReader {
 
   settle(): TraceItem[] {
     const items = this.timeline.take(this.facts.eventCount, false, this.settled);
+    this.tracks.tell();
     this.settled = this.facts.eventCount;
     return items;
   }

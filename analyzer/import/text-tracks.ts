@@ -132,10 +132,9 @@ export class Tracks {
     return ended;
   }
 
-  /** The input has ended: what is lost stays lost. @returns the gaps without an end. */
-  finish(): Gap[] {
-    const tracks = [...this.buffers.values()].flatMap((buffer) => Object.values(buffer));
-    for (const track of tracks) {
+  /** Tells the facts from when to when there are records of each CPU, as far as the input has been read. */
+  tell(): void {
+    for (const track of this.all()) {
       const span = track.span();
       if (!span) continue;
       const known = this.facts.cpus.get(track.cpu);
@@ -143,8 +142,17 @@ export class Tracks {
       if (known && known.last > span.last) span.last = known.last;
       this.facts.cpus.set(track.cpu, span);
     }
-    const open = [...tracks.flatMap((track) => track.gaps), ...this.gaps];
+  }
+
+  /** The input has ended: what is lost stays lost. @returns the gaps without an end. */
+  finish(): Gap[] {
+    this.tell();
+    const open = [...this.all().flatMap((track) => track.gaps), ...this.gaps];
     this.facts.gaps.push(...open);
     return open;
+  }
+
+  private all(): Track[] {
+    return [...this.buffers.values()].flatMap((buffer) => Object.values(buffer));
   }
 }

@@ -17,7 +17,7 @@ import { type Rows, Writer } from "./writer.js";
 
 /** Operations are written a little later, so that most outcomes are known by then. */
 const LEDGER_DELAY = 512;
-/** Tables that a snapshot fills anew. */
+/** Tables that a snapshot fills anew; what refers to sources is emptied before them. */
 const WRITTEN_AGAIN = [
   "probes",
   "tasks",
@@ -27,10 +27,10 @@ const WRITTEN_AGAIN = [
   "holders",
   "balance_counts",
   "creations",
-  "sources",
   "cpus",
   "diagnostics",
   "gaps",
+  "sources",
   "coverage",
   "reasons",
   "findings",

@@ -3,6 +3,7 @@ import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { showsEffect } from "../lifecycle/shown.js";
+import { keep } from "./cases.js";
 import { describeKey, describeObject } from "./describe.js";
 import type { Finding } from "./finding.js";
 import { makeFinding } from "./make.js";
@@ -35,6 +36,9 @@ interface Link {
   outlived: { target: KernelObject; by: Operation } | null;
 }
 
+/** More pointers than are set at a time; bounds memory on hostile input. */
+const MAX_LINKS = 65_536;
+
 class BorrowedOutlives implements RuleWatch {
   readonly #context: RuleContext;
   /** Pointers that are set, by class and what holds them. */
@@ -51,10 +55,10 @@ class BorrowedOutlives implements RuleWatch {
     const slot = `${operation.class.class}/${operation.key}`;
     const before = this.#links.get(slot);
     // While the destruction runs, it may still clear the pointer.
-    if (before?.outlived && isAfter(operation.event, before.outlived.by)) this.#outliving.push(before);
+    if (before?.outlived && isAfter(operation.event, before.outlived.by)) keep(this.#outliving, before);
     this.#links.delete(slot);
     if (operation.effect === "link" && operation.target !== null && operation.target !== 0n) {
-      this.#links.set(slot, { operation, outlived: null });
+      if (this.#links.size < MAX_LINKS) this.#links.set(slot, { operation, outlived: null });
     }
   }
 
@@ -73,7 +77,7 @@ class BorrowedOutlives implements RuleWatch {
     for (const [slot, link] of this.#links) {
       if (link.outlived?.by.call !== call) continue;
       this.#links.delete(slot);
-      this.#outliving.push(link);
+      keep(this.#outliving, link);
     }
   }
 

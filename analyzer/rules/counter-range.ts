@@ -1,6 +1,7 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
+import { keep, keepFirst, MOST_CASES } from "./cases.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { makeFinding, marks } from "./make.js";
@@ -29,12 +30,33 @@ Fixed before: not closing what was not opened in no-iommu mode (b25e271b3779, 98
   watch: (context) => [new CounterRange(context)],
 };
 
-/** What one object's plain count came to, as far as its changes are recorded. */
-interface Balance {
-  key: unknown;
-  value: number;
-  /** Changes in order; cleared when it is even. */
-  changes: Operation[];
+/** What one object's plain count came to since it was even, as far as its changes are recorded. */
+class Balance {
+  readonly key: unknown;
+  /** Sum of the changes that are listed no more; null where one of them is not known. */
+  #before: number | null = 0;
+  #changes: Operation[] = [];
+
+  constructor(key: unknown) {
+    this.key = key;
+  }
+
+  add(operation: Operation): void {
+    this.#changes.push(operation);
+    if (this.#changes.length < 2 * MOST_CASES) return;
+    const by = sum(this.#changes.splice(1, MOST_CASES));
+    this.#before = by === null || this.#before === null ? null : this.#before + by;
+  }
+
+  /** What it came to; null where a change is not known. It begins anew. */
+  take(): { value: number | null; changes: Operation[] } {
+    const changes = this.#changes;
+    const by = sum(changes);
+    const value = by === null || this.#before === null ? null : this.#before + by;
+    this.#changes = [];
+    this.#before = 0;
+    return { value, changes };
+  }
 }
 
 interface Uneven {
@@ -50,7 +72,7 @@ class CounterRange implements RuleWatch {
   readonly #negative = new Map<string, Operation>();
   readonly #balances = new Map<string, Balance>();
   /** Changes of counts that a call must leave as it found them. */
-  readonly #inCalls = new WeakMap<Call, Operation[]>();
+  readonly #inCalls = new WeakMap<Call, Balance>();
   readonly #uneven: Uneven[] = [];
 
   constructor(context: RuleContext) {
@@ -63,27 +85,30 @@ class CounterRange implements RuleWatch {
     const slot = `${operation.class.class}/${operation.count}/${operation.object}`;
     const value = operation.read?.value ?? null;
     const floor = operation.effect === "close" && !spec.stops_at_zero ? 0 : -1;
-    if (value !== null && value <= floor && !this.#negative.has(slot)) this.#negative.set(slot, operation);
+    if (value !== null && value <= floor) keepFirst(this.#negative, slot, operation);
     if (spec.unequal === undefined || operation.object === null) return;
     if (spec.even_after.length > 0) {
       this.#noteInCall(operation, spec.even_after);
       return;
     }
-    const balance = this.#balances.get(slot) ?? { key: operation.object, value: 0, changes: [] };
-    this.#balances.set(slot, balance);
-    balance.changes.push(operation);
+    const balance = this.#balances.get(slot) ?? new Balance(operation.object);
+    balance.add(operation);
+    keepFirst(this.#balances, slot, balance);
   }
 
   #noteInCall(operation: Operation, functions: readonly string[]): void {
     const around = this.#context.decoder.calls.of(operation.event);
     const call = around.findLast(({ function: { name } }) => functions.includes(name));
-    if (call) this.#inCalls.set(call, [...(this.#inCalls.get(call) ?? []), operation]);
+    if (!call) return;
+    const balance = this.#inCalls.get(call) ?? new Balance(operation.object);
+    this.#inCalls.set(call, balance);
+    balance.add(operation);
   }
 
   returned(call: Call): void {
-    const changes = this.#inCalls.get(call);
-    if (changes === undefined || call.returned === null) return;
-    this.#judgeSum(changes, call.returned, `${call.function.name} returned`);
+    const balance = this.#inCalls.get(call);
+    if (balance === undefined || call.returned === null) return;
+    this.#judge(balance, call.returned, `${call.function.name} returned`);
   }
 
   hears(entry: ClassEntry): boolean {
@@ -98,9 +123,12 @@ class CounterRange implements RuleWatch {
     // The unregister drops the registration's own reference, whoever has the file open.
     const calls = this.#context.decoder.calls.of(operation.event);
     if (calls.some((call) => call.function.meanings.some(({ entry }) => entry.blocks))) return;
-    for (const balance of this.#balances.values()) {
+    for (const [slot, balance] of this.#balances) {
       const isDevice = this.#context.world.objects.find(object.class, balance.key as bigint) !== undefined;
-      if (isDevice ? balance.key === object.key : !this.#isAnyOpen(object)) this.#close(balance, operation.event);
+      if (isDevice ? balance.key === object.key : !this.#isAnyOpen(object)) {
+        this.#balances.delete(slot);
+        this.#judge(balance, operation.event, "the device's last file was closed");
+      }
     }
   }
 
@@ -122,13 +150,10 @@ class CounterRange implements RuleWatch {
     return false;
   }
 
-  #close(balance: Balance, closed: AuditEvent): void {
-    this.#judgeSum(balance.changes.splice(0), closed, "the device's last file was closed");
-  }
-
-  #judgeSum(changes: readonly Operation[], event: AuditEvent, when: string): void {
-    const value = sum(changes);
-    if (value !== null && value > 0) this.#uneven.push({ value, changes, event, when });
+  /** It should be even now. */
+  #judge(balance: Balance, event: AuditEvent, when: string): void {
+    const { value, changes } = balance.take();
+    if (value !== null && value > 0) keep(this.#uneven, { value, changes, event, when });
   }
 
   #belowZero(operation: Operation): Finding {
@@ -147,7 +172,7 @@ class CounterRange implements RuleWatch {
     const opened = changes.find(({ effect, outcome }) => effect === "open" && outcome === "done");
     const spec = opened?.class.counts[opened.count ?? ""];
     if (!opened || spec?.unequal === undefined) return null;
-    const judgement = this.#judge(opened, event);
+    const judgement = this.#judgementOn(opened, event);
     if (judgement === null) return null;
     const [closer] = closersOf(opened);
     const evidence: Evidence[] = changes.map((operation) => ({
@@ -165,7 +190,7 @@ class CounterRange implements RuleWatch {
   }
 
   /** The other side's silence tells something only where it is recorded; null where nothing shows that. */
-  #judge(opened: Operation, closed: AuditEvent): Judgement | null {
+  #judgementOn(opened: Operation, closed: AuditEvent): Judgement | null {
     const closers = closersOf(opened);
     const uses = [...this.#context.decoder.uses].filter(
       ({ interpretation: meaning, named }) =>

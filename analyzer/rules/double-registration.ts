@@ -1,4 +1,5 @@
 import type { Refusal, Registration } from "../lifecycle/registrations.js";
+import { keep } from "./cases.js";
 import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { makeFinding } from "./make.js";
@@ -37,11 +38,11 @@ class DoubleRegistration implements RuleWatch {
   }
 
   refused(refusal: Refusal): void {
-    if (refusal.duplicate && refusal.operation.refusal === "kernel") this.#refusals.push(refusal);
+    if (refusal.duplicate && refusal.operation.refusal === "kernel") keep(this.#refusals, refusal);
   }
 
   registered(entry: Registration, before: Registration | null): void {
-    if (before && entry.class.table?.duplicate === "accepted") this.#accepted.push({ entry, before });
+    if (before && entry.class.table?.duplicate === "accepted") keep(this.#accepted, { entry, before });
   }
 
   findings(): Finding[] {

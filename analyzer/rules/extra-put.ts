@@ -2,6 +2,7 @@ import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
 import { isCountedClass, type KernelObject } from "../lifecycle/objects.js";
+import { keepFirst } from "./cases.js";
 import {
   counterFinding,
   isCounted,
@@ -42,7 +43,7 @@ const OVERLAP_NS = 10_000_000n;
 
 class ExtraPut implements RuleWatch {
   readonly #context: RuleContext;
-  readonly #proven: { object: KernelObject; operation: Operation; value: number }[] = [];
+  readonly #proven = new Map<KernelObject, { operation: Operation; value: number }>();
   readonly #overlapping = new Map<KernelObject, Operation>();
   readonly #afterDestroy = new Map<KernelObject, Operation>();
   /** Files closed after the object that they held was destroyed. */
@@ -62,7 +63,7 @@ class ExtraPut implements RuleWatch {
     this.#check(operation, object);
     if (operation.effect !== "put") return;
     if (!afterDestroy || !isCounted(object) || operation.read !== null || isDestroyer(operation, object)) return;
-    if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
+    keepFirst(this.#afterDestroy, object, operation);
   }
 
   /** Who still has a file open holds a reference: the object cannot have been destroyed by right. */
@@ -77,8 +78,8 @@ class ExtraPut implements RuleWatch {
           ? this.#context.departed.lastBefore(operation)
           : null
         : this.#closed(operation);
-    if (object?.state !== "destroyed" || isDestroyer(operation, object) || this.#heldOpen.has(object)) return;
-    this.#heldOpen.set(object, operation);
+    if (object?.state !== "destroyed" || isDestroyer(operation, object)) return;
+    keepFirst(this.#heldOpen, object, operation);
   }
 
   #closed({ class: entry, object }: Operation): KernelObject | null {
@@ -95,21 +96,20 @@ class ExtraPut implements RuleWatch {
     const unused = object.class.counter?.unused ?? 0;
     const isWrong = effect === "put" && !read.guess && read.value <= unused && !isGarbage(operation);
     if (isWrong || isSaturated(operation)) {
-      this.#proven.push({ object, operation, value: read.value });
+      keepFirst(this.#proven, object, { operation, value: read.value });
       return;
     }
     if (effect === "get") return;
     const range = object.ledger?.range() ?? null;
     if (range !== null && range.greatest < unused && !read.guess) {
-      if (!this.#overlapping.has(object)) this.#overlapping.set(object, operation);
+      keepFirst(this.#overlapping, object, operation);
     }
   }
 
   findings(): Finding[] {
     const told = new Set<KernelObject>();
     const findings: Finding[] = [];
-    for (const { object, operation, value } of this.#proven) {
-      if (told.has(object)) continue;
+    for (const [object, { operation, value }] of this.#proven) {
       told.add(object);
       findings.push(this.#byValue(object, operation, value));
     }

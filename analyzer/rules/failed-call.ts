@@ -5,6 +5,7 @@ import type { Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import { isCountedClass, type KernelObject } from "../lifecycle/objects.js";
 import { showsEffect } from "../lifecycle/shown.js";
+import { keep } from "./cases.js";
 import { counterFinding } from "./counted.js";
 import { describeResult } from "./describe.js";
 import type { Finding } from "./finding.js";
@@ -54,7 +55,7 @@ export class FailedCallLeak implements RuleWatch {
         taken = [];
         this.#taken.set(call, taken);
       }
-      if (effect === "get" && outcome === "done") taken.push({ get: operation, object });
+      if (effect === "get" && outcome === "done") keep(taken, { get: operation, object });
       const given = effect === "put" ? taken.findLastIndex((one) => one.object === object) : -1;
       if (given >= 0) taken.splice(given, 1);
     }

@@ -3,6 +3,7 @@ import type { Call, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import type { Owner } from "../lifecycle/owners.js";
 import type { Refusal } from "../lifecycle/registrations.js";
+import { keep, keepFirst } from "./cases.js";
 import { callerOf, describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { makeFinding, marks } from "./make.js";
@@ -58,7 +59,7 @@ class IgnoredFailure implements RuleWatch {
 
   errorPointer(operation: Operation): void {
     const slot = `${operation.function}/${operation.errorPointer}`;
-    if (HANDED.includes(operation.effect) && !this.#handed.has(slot)) this.#handed.set(slot, operation);
+    if (HANDED.includes(operation.effect)) keepFirst(this.#handed, slot, operation);
   }
 
   refused(refusal: Refusal): void {
@@ -66,7 +67,7 @@ class IgnoredFailure implements RuleWatch {
     if (operation.refusal !== "kernel") return;
     const at = operation.returned ?? operation.event;
     const enclosing = this.#context.decoder.calls.of(at).filter((call) => call !== operation.call);
-    this.#failures.push({ operation, enclosing, loading: this.#context.world.owners.loading(at), by: null });
+    keep(this.#failures, { operation, enclosing, loading: this.#context.world.owners.loading(at), by: null });
   }
 
   returned(call: Call, result: number | null): void {

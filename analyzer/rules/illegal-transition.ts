@@ -1,6 +1,7 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
+import { keep, MOST_CASES } from "./cases.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { makeFinding } from "./make.js";
@@ -82,7 +83,8 @@ class IllegalTransition implements RuleWatch {
     const flags = fieldOf(operation.event, machine.names.flags);
     const lookups = this.#lookups.get(operation.object) ?? [];
     this.#lookups.set(operation.object, lookups);
-    lookups.push({ operation, machine, from, to, flags: flags === null ? null : Number(flags) });
+    if (lookups.length >= MOST_CASES) this.#unclear.note(operation);
+    keep(lookups, { operation, machine, from, to, flags: flags === null ? null : Number(flags) });
   }
 
   findings(): Finding[] {

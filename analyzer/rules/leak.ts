@@ -5,6 +5,7 @@ import type { Reason } from "../lifecycle/coverage.js";
 import { HolderCounts } from "../lifecycle/holders.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { recordsCalls, showsEffect, workedAround } from "../lifecycle/shown.js";
+import { keep, keepFirst } from "./cases.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
 import { FailedCallLeak } from "./failed-call.js";
 import type { Finding } from "./finding.js";
@@ -76,7 +77,7 @@ class Leak implements RuleWatch {
   readonly #context: RuleContext;
   /** Lives that ended at zero without a destruction, or may have; judged when the trace is over. */
   readonly #replaced = new Map<ClassEntry, KernelObject[]>();
-  readonly #unloaded: { object: KernelObject; by: Operation }[] = [];
+  readonly #unloaded = new Map<KernelObject, Operation>();
   readonly #guesses = new GuessedCounters();
   readonly #holders = new HolderCounts();
   /** What the init function of a module made, by the module's name. */
@@ -114,12 +115,11 @@ class Leak implements RuleWatch {
     this.#noteMaker(operation, object);
     if (object.class.class !== "module" || operation.effect !== "destroy") return;
     for (const made of this.#made.get(String(object.key)) ?? []) {
-      if (made.state === "alive") this.#leftBehind.push({ object: made, by: operation });
+      if (made.state === "alive") keep(this.#leftBehind, { object: made, by: operation });
     }
     this.#made.delete(String(object.key));
     for (const entry of this.#classesOf(String(object.key))) {
-      for (const alive of this.#context.world.objects.alive(entry))
-        this.#unloaded.push({ object: alive, by: operation });
+      for (const alive of this.#context.world.objects.alive(entry)) keepFirst(this.#unloaded, alive, operation);
     }
   }
 
@@ -129,7 +129,7 @@ class Leak implements RuleWatch {
     if (maker === null) return;
     const made = this.#made.get(maker.name) ?? [];
     this.#made.set(maker.name, made);
-    made.push(object);
+    keep(made, object);
   }
 
   findings(): Finding[] {
@@ -140,7 +140,7 @@ class Leak implements RuleWatch {
       told.add(object);
       findings.push(finding);
     };
-    for (const { object, by } of this.#unloaded) tell(object, this.#afterUnload(object, by));
+    for (const [object, by] of this.#unloaded) tell(object, this.#afterUnload(object, by));
     for (const { object, by } of this.#leftBehind) {
       const what = `module ${String(by.object)}`;
       const end = { by, what, note: `${what} is unloaded`, before: `${what} is unloaded`, how: "unloaded" };

@@ -4,6 +4,7 @@ import { isInside } from "../decode/calls.js";
 import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import type { Registration } from "../lifecycle/registrations.js";
+import { keep, keepFirst } from "./cases.js";
 import { describeKey, describeObject, describeRegistration } from "./describe.js";
 import type { Evidence, Finding, FindingObject } from "./finding.js";
 import { makeFinding, marks, taskOf } from "./make.js";
@@ -118,9 +119,9 @@ class Order implements RuleWatch {
     if (effect !== "put" || read === null || read.guess) return;
     for (const row of this.#lastPuts.get(object.class.class) ?? []) {
       const name = row.inside as string;
-      if (read.value + operation.delta !== object.class.counter?.unused || this.#puts.has(object)) continue;
+      if (read.value + operation.delta !== object.class.counter?.unused) continue;
       const isIn = this.#context.decoder.calls.innermost(event, name) !== null || isInside(event, name) === true;
-      if (isIn) this.#puts.set(object, { row, operation });
+      if (isIn) keepFirst(this.#puts, object, { row, operation });
     }
   }
 
@@ -162,7 +163,7 @@ class Order implements RuleWatch {
     const shown = this.#pending.filter(isIt);
     if (shown.length === 0) return;
     this.#pending = this.#pending.filter((pending) => !isIt(pending));
-    this.#violations.push(...shown.map((pending) => ({ ...pending, shown: { event, operation } })));
+    keep(this.#violations, ...shown.map((pending) => ({ ...pending, shown: { event, operation } })));
   }
 
   #violated({ row, call, while: going, shown }: Violation): Finding {

@@ -3,6 +3,7 @@ import type { Operation } from "../decode/operation.js";
 import type { Owner } from "../lifecycle/owners.js";
 import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { showsEffect } from "../lifecycle/shown.js";
+import { keep } from "./cases.js";
 import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { LinkAfterFail } from "./link-after-fail.js";
@@ -74,12 +75,12 @@ class StaleOps implements RuleWatch {
     if (holder) {
       if (!this.#orphans.has(holder)) return;
       // One story per entry: later refusals are consequences, too.
-      if (!this.#cases.some((known) => known.entry === holder)) this.#cases.push({ entry: holder, refusal });
+      if (!this.#cases.some((known) => known.entry === holder)) keep(this.#cases, { entry: holder, refusal });
       return;
     }
     if (refusal.operation.class.table?.duplicate_error_ambiguous !== undefined) return;
     const isNewOwner = owner !== null && owner.began !== null && !refusal.ownerHadRegistered && !refusal.otherOwnerUp;
-    if (isNewOwner) this.#cases.push({ entry: null, refusal });
+    if (isNewOwner) keep(this.#cases, { entry: null, refusal });
   }
 
   findings(): Finding[] {

@@ -1,6 +1,7 @@
 import type { Operation } from "../decode/operation.js";
 import type { Owner } from "../lifecycle/owners.js";
 import type { Registration, Unmatched } from "../lifecycle/registrations.js";
+import { keep, keepFirst, MOST_CASES } from "./cases.js";
 import { describeEntry, describeResult } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { makeFinding } from "./make.js";
@@ -64,12 +65,15 @@ class UnmatchedUnregister implements RuleWatch {
   }
 
   refused(refusal: { operation: Operation }): void {
+    if (this.#failed.size >= MOST_CASES) this.#failed.clear();
     this.#failed.set(slot(refusal.operation), refusal.operation);
   }
 
   registered(entry: Registration): void {
     this.#failed.delete(slot(entry.registered));
     const times = this.#registers.get(entry.class.class) ?? [];
+    // Of more than that the last one: what lies between says no more.
+    times.length = Math.min(times.length, MOST_CASES - 1);
     times.push(entry.registered.event.time);
     this.#registers.set(entry.class.class, times);
     const { exclusive, outcome } = entry.registered;
@@ -87,13 +91,13 @@ class UnmatchedUnregister implements RuleWatch {
         operation.event.tid === by?.tid &&
         operation.event.time > entry.registered.event.time,
     );
-    if (meant) this.#wrongKey.set(entry, meant);
+    if (meant) keepFirst(this.#wrongKey, entry, meant);
   }
 
   unregistered(entry: Registration): void {
     this.#wrongKey.delete(entry);
     // Its owner still believes in it: only the table's taking of the next one showed that it was gone.
-    this.#robbed.push(...this.#suspects.filter((suspect) => suspect.victim === entry && suspect.taken !== null));
+    keep(this.#robbed, ...this.#suspects.filter((suspect) => suspect.victim === entry && suspect.taken !== null));
     this.#suspects = this.#suspects.filter((suspect) => suspect.victim !== entry);
     const failed = this.#failed.get(slot(entry.registered));
     this.#failed.delete(slot(entry.registered));
@@ -101,7 +105,7 @@ class UnmatchedUnregister implements RuleWatch {
     if (!failed || !by || failed.event.time < entry.registered.event.time) return;
     // Only who was refused itself can have removed another's entry.
     if (failed.event.tid === by.event.tid && entry.registered.event.tid !== by.event.tid) {
-      this.#foreign.push({ entry, failed });
+      keep(this.#foreign, { entry, failed });
     }
   }
 
@@ -114,7 +118,7 @@ class UnmatchedUnregister implements RuleWatch {
     }
     if (operation.class.table?.empty_unregister === "legal") return;
     this.#missed = [...this.#missed.slice(1 - MAX_PENDING), operation];
-    if (unmatched.failedBefore !== null || unmatched.tableKnown) this.#unmatched.push(unmatched);
+    if (unmatched.failedBefore !== null || unmatched.tableKnown) keep(this.#unmatched, unmatched);
   }
 
   findings(): Finding[] {

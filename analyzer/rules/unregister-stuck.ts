@@ -3,6 +3,7 @@ import { isInside } from "../decode/calls.js";
 import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
+import { keep } from "./cases.js";
 import { describeKey, describeObject } from "./describe.js";
 import type { Evidence, Finding, FindingObject, Level } from "./finding.js";
 import { makeFinding, taskOf } from "./make.js";
@@ -33,6 +34,9 @@ Fixed before: letting go of the iommu_group while the group's file is open (3dd5
   watch: (context) => [new UnregisterStuck(context)],
 };
 
+/** More than a machine has devices; bounds memory on hostile input. */
+const MAX_OBJECTS = 65_536;
+
 /** A file, or what took a reference for one. */
 interface Holder {
   event: AuditEvent;
@@ -50,7 +54,7 @@ class UnregisterStuck implements RuleWatch {
   /** Open files that hold the object by way of another one (a VFIO group's), of all tasks. */
   readonly #others: Holder[] = [];
   /** The waiter's own put, which ends the reference that the registration is. */
-  readonly #ownPut = new Set<Call>();
+  readonly #ownPut = new WeakSet<Call>();
   /** Some events about files name their object: those that do not tell the same once more. */
   #named = false;
 
@@ -67,7 +71,7 @@ class UnregisterStuck implements RuleWatch {
     if (operation.outcome === "refused" || operation.delta === 0) return;
     const holders = listOf(this.#references, object.key);
     if (operation.delta > 0) {
-      holders.push({ event: operation.event, file: `${object.class.title} file`, closed: null });
+      keep(holders, { event: operation.event, file: `${object.class.title} file`, closed: null });
       return;
     }
     const waiting = blockingCall(this.#context.decoder.calls.of(operation.event));
@@ -85,7 +89,7 @@ class UnregisterStuck implements RuleWatch {
     }
     const files = listOf(this.#files, key);
     if (operation.effect === "open") {
-      files.push({ event: operation.event, file: `${operation.class.title} file`, closed: null });
+      keep(files, { event: operation.event, file: `${operation.class.title} file`, closed: null });
     } else if (operation.effect === "close") {
       remove(files, operation.event, false);
       const holder = ofTask(
@@ -99,7 +103,7 @@ class UnregisterStuck implements RuleWatch {
   holder(operation: Operation): void {
     if (operation.outcome === "refused" || operation.holder === null) return;
     if (operation.effect === "close") remove(this.#others, operation.event, false);
-    else this.#others.push({ event: operation.event, file: operation.holder, closed: null });
+    else keep(this.#others, { event: operation.event, file: operation.holder, closed: null });
   }
 
   findings(): Finding[] {
@@ -258,6 +262,7 @@ function isWithin(event: AuditEvent, call: Call): boolean {
 function listOf(lists: Map<unknown, Holder[]>, key: unknown): Holder[] {
   let list = lists.get(key);
   if (!list) {
+    if (lists.size >= MAX_OBJECTS) lists.clear();
     list = [];
     lists.set(key, list);
   }

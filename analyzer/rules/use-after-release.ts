@@ -2,6 +2,7 @@ import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Call, Operation } from "../decode/operation.js";
 import type { LedgerStep } from "../lifecycle/ledger.js";
 import { isCountedClass, type KernelObject } from "../lifecycle/objects.js";
+import { keepFirst } from "./cases.js";
 import {
   counterFinding,
   isCounted,
@@ -42,12 +43,12 @@ const USES: readonly string[] = ["get", "use"];
 
 class UseAfterRelease implements RuleWatch {
   readonly #context: RuleContext;
-  readonly #fromZero: { object: KernelObject; operation: Operation; value: number }[] = [];
+  readonly #fromZero = new Map<KernelObject, { operation: Operation; value: number }>();
   readonly #afterDestroy = new Map<KernelObject, Operation>();
   /** Destructions of what had been destroyed, by the same function. */
-  readonly #twice: { object: KernelObject; operation: Operation }[] = [];
+  readonly #twice = new Map<KernelObject, Operation>();
   /** Operations on memory that was an object's and holds no counter any more. */
-  readonly #garbage: { object: KernelObject; operation: Operation }[] = [];
+  readonly #garbage = new Map<KernelObject, Operation>();
   /** Uses of an object that is not recorded, when none was left that it could be. */
   readonly #nameless = new Map<KernelObject, Operation>();
 
@@ -64,23 +65,23 @@ class UseAfterRelease implements RuleWatch {
     if (!afterDestroy || operation.outcome !== "done" || !USES.includes(operation.effect)) return;
     // Values judge themselves, and the destroyer may well touch what it is about to free.
     if (operation.read !== null || isDestroyer(operation, object)) return;
-    if (!this.#afterDestroy.has(object)) this.#afterDestroy.set(object, operation);
+    keepFirst(this.#afterDestroy, object, operation);
   }
 
   began(object: KernelObject, before: KernelObject | null): void {
     const first = object.first;
     if (before?.state === "destroyed" && object.created === null && first.effect === "destroy" && first.read === null) {
-      if (before.destroyed?.function === first.function) this.#twice.push({ object: before, operation: first });
+      if (before.destroyed?.function === first.function) keepFirst(this.#twice, before, first);
     }
     if (before?.state !== "destroyed" || !isCounted(object) || object.created !== null) return;
-    if (USES.includes(first.effect) && isGarbage(first)) this.#garbage.push({ object: before, operation: first });
+    if (USES.includes(first.effect) && isGarbage(first)) keepFirst(this.#garbage, before, first);
   }
 
   called({ operations }: Call): void {
     for (const operation of operations) {
       if (operation.effect !== "use" || operation.object !== null) continue;
       const object = this.#context.departed.lastBefore(operation);
-      if (object !== null && !isDestroyer(operation, object)) this.#nameless.set(object, operation);
+      if (object !== null && !isDestroyer(operation, object)) keepFirst(this.#nameless, object, operation);
     }
   }
 
@@ -93,11 +94,12 @@ class UseAfterRelease implements RuleWatch {
     if (operation.effect !== "get" || operation.outcome !== "done" || read === null || read.guess) return;
     if (isSaturated(operation) || isGarbage(operation)) return;
     const unused = object.class.counter?.unused ?? 0;
-    if (read.when === "before" && read.value <= unused) this.#fromZero.push({ object, operation, value: read.value });
+    if (read.when !== "before" || read.value > unused) return;
+    keepFirst(this.#fromZero, object, { operation, value: read.value });
   }
 
   findings(): Finding[] {
-    const findings = this.#fromZero.map(({ object, operation, value }) => {
+    const findings = [...this.#fromZero].map(([object, { operation, value }]) => {
       const evidence = storyOf(object, operation, `taken although the counter is ${value}`);
       const finding = counterFinding("use-after-release", "get-after-zero", object, operation, PROVEN, evidence);
       finding.title = `${finding.object.label}: a reference was taken after the last one was gone`;
@@ -106,7 +108,7 @@ class UseAfterRelease implements RuleWatch {
       finding.sure = `the value ${value} was read at the get itself`;
       return finding;
     });
-    for (const { object, operation } of this.#twice) {
+    for (const [object, operation] of this.#twice) {
       const finding = this.#used(object, operation, "double-destroy");
       if (finding) findings.push(finding);
     }
@@ -118,7 +120,7 @@ class UseAfterRelease implements RuleWatch {
       finding.verdict = "suspected";
       findings.push(finding);
     }
-    for (const { object, operation } of this.#garbage) findings.push(this.#overwritten(object, operation));
+    for (const [object, operation] of this.#garbage) findings.push(this.#overwritten(object, operation));
     for (const [object, operation] of this.#afterDestroy) {
       const finding = this.#used(object, operation, isRegister(operation) ? "reg-after-release" : undefined);
       if (finding) findings.push(finding);

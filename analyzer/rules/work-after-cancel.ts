@@ -2,6 +2,7 @@ import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, Call, ObjectKey, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import { MODULES_FROM } from "../lifecycle/world.js";
+import { keep } from "./cases.js";
 import { recordsCreators } from "./counted.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
@@ -91,7 +92,7 @@ class WorkAfterCancel implements RuleWatch {
     if (effect !== "queue" && effect !== "run") return;
     const cancelled = this.#cancelled.get(object);
     // What still runs while it is cancelled is what the canceller waits for.
-    if (cancelled?.cancel.returned && event.id > cancelled.cancel.returned.id) cancelled.since.push(operation);
+    if (cancelled?.cancel.returned && event.id > cancelled.cancel.returned.id) keep(cancelled.since, operation);
     const entry = this.#claims.get(workFunction(operation));
     if (effect !== "run") return;
     if (entry) this.#checkRun(operation, entry);
@@ -112,7 +113,7 @@ class WorkAfterCancel implements RuleWatch {
       if (cancel.event.tid !== entry.tid || entry.time - cancel.event.time > TEARDOWN_NS) continue;
       this.#cancelled.delete(work);
       const note = `only now ${call.function.name}() ends what queues it`;
-      this.#cases.push({
+      keep(this.#cases, {
         variant: "work-after-cancel",
         operation: first,
         cancel,
@@ -129,7 +130,7 @@ class WorkAfterCancel implements RuleWatch {
     const owner = home === undefined ? null : [...world.owners.known].find((one) => one.name === home);
     if (owner?.ended && owner.endedBy && event.time > owner.ended.time) {
       const end = { event: owner.endedBy.event, operation: owner.endedBy, note: `module ${home} is unloaded` };
-      this.#cases.push({ variant: "work-after-owner", operation, cancel: null, end });
+      keep(this.#cases, { variant: "work-after-owner", operation, cancel: null, end });
       return;
     }
     const of = world.classOf(entry.works?.of ?? "");
@@ -143,7 +144,7 @@ class WorkAfterCancel implements RuleWatch {
     }
     if (last === null || event.time <= (last.returned?.time ?? 0n)) return;
     const end = { event: last.event, operation: last, note: `the last ${of.title} is destroyed` };
-    this.#cases.push({ variant: "work-after-release", operation, cancel: null, end });
+    keep(this.#cases, { variant: "work-after-release", operation, cancel: null, end });
   }
 
   #noteStray(operation: Operation): void {
@@ -167,7 +168,7 @@ class WorkAfterCancel implements RuleWatch {
         ? `module ${last.name} is unloaded, the last of ${gone.length}`
         : `module ${last.name} is unloaded`;
     const end = { event: last.endedBy.event, operation: last.endedBy, note };
-    this.#cases.push({ variant: "work-after-owner", operation, cancel: null, end, name: `[${last.name}]` });
+    keep(this.#cases, { variant: "work-after-owner", operation, cancel: null, end, name: `[${last.name}]` });
   }
 
   findings(): Finding[] {

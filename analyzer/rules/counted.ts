@@ -47,16 +47,16 @@ const GARBAGE_ABOVE = 1_000_000;
 export function isGarbage(operation: Operation): boolean {
   const { read } = operation;
   if (read === null || read.guess) return false;
-  return read.value > GARBAGE_ABOVE || read.value < SATURATED_FROM;
+  return Math.abs(read.value) > GARBAGE_ABOVE && !isSaturated(operation);
 }
 
 /** REFCOUNT_SATURATED is INT_MIN / 2, and the counter stays near it, whatever is done (include/linux/refcount.h). */
-const SATURATED_FROM = -0x6000_0000;
-const SATURATED_TO = -0x2000_0000;
+const SATURATED = -0x4000_0000;
+const NEAR_SATURATED = 0x10_0000;
 
 /** The counter had gone wrong before this operation, and counts nothing any more. */
 export function isSaturated({ read }: Operation): boolean {
-  return read !== null && !read.guess && read.value >= SATURATED_FROM && read.value < SATURATED_TO;
+  return read !== null && !read.guess && Math.abs(read.value - SATURATED) < NEAR_SATURATED;
 }
 
 /** Whether the operation may be part of the destruction: the same task, and not known to be outside of it. */

@@ -12,6 +12,7 @@ import {
   judgeAfterDestroy,
   storyOf,
 } from "./counted.js";
+import { ReadCounters } from "./counter-values.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
@@ -43,6 +44,7 @@ const OVERLAP_NS = 10_000_000n;
 
 class ExtraPut implements RuleWatch {
   readonly #context: RuleContext;
+  readonly #values = new ReadCounters();
   readonly #proven = new Map<KernelObject, { operation: Operation; value: number }>();
   readonly #overlapping = new Map<KernelObject, Operation>();
   readonly #afterDestroy = new Map<KernelObject, Operation>();
@@ -92,6 +94,7 @@ class ExtraPut implements RuleWatch {
 
   #check(operation: Operation, object: KernelObject): void {
     const { read, effect, outcome } = operation;
+    this.#values.note(operation);
     if (read === null || !isCounted(object) || outcome !== "done" || (effect !== "put" && effect !== "get")) return;
     const unused = object.class.counter?.unused ?? 0;
     const isWrong = effect === "put" && !read.guess && read.value <= unused && !isGarbage(operation);
@@ -133,7 +136,16 @@ class ExtraPut implements RuleWatch {
     const saturated = isSaturated(operation);
     const did = operation.effect === "put" ? "dropped" : "took";
     const evidence = storyOf(object, operation, `${did} although the counter is ${value}`);
-    const finding = counterFinding("extra-put", saturated ? "sat" : "extra-put", object, operation, PROVEN, evidence);
+    const doubt = saturated ? null : this.#values.doubt(object.class);
+    const judgement = doubt ? judgementOf([doubt]) : PROVEN;
+    const finding = counterFinding(
+      "extra-put",
+      saturated ? "sat" : "extra-put",
+      object,
+      operation,
+      judgement,
+      evidence,
+    );
     finding.title = saturated
       ? `${finding.object.label}: the reference count is saturated`
       : `${finding.object.label} lost a reference that nobody held`;

@@ -7,9 +7,9 @@ import type { KernelObject } from "../lifecycle/objects.js";
 import { recordsCalls, showsEffect, workedAround } from "../lifecycle/shown.js";
 import { keep, keepFirst } from "./cases.js";
 import { counterFinding, isCounted, storyOf } from "./counted.js";
+import { GuessedCounters } from "./counter-values.js";
 import { FailedCallLeak } from "./failed-call.js";
 import type { Finding } from "./finding.js";
-import { GuessedCounters } from "./guessed-counters.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { doubtsBetween, judgeAbsence, judgementOf } from "./verdict.js";
 

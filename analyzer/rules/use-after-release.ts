@@ -12,6 +12,7 @@ import {
   judgeAfterDestroy,
   storyOf,
 } from "./counted.js";
+import { ReadCounters } from "./counter-values.js";
 import type { Finding } from "./finding.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
 import { type Judgement, judgementOf, lossesBetween, PROVEN } from "./verdict.js";
@@ -43,6 +44,7 @@ const USES: readonly string[] = ["get", "use"];
 
 class UseAfterRelease implements RuleWatch {
   readonly #context: RuleContext;
+  readonly #values = new ReadCounters();
   readonly #fromZero = new Map<KernelObject, { operation: Operation; value: number }>();
   readonly #afterDestroy = new Map<KernelObject, Operation>();
   /** Destructions of what had been destroyed, by the same function. */
@@ -91,6 +93,7 @@ class UseAfterRelease implements RuleWatch {
 
   #checkGet(operation: Operation, object: KernelObject): void {
     const { read } = operation;
+    this.#values.note(operation);
     if (operation.effect !== "get" || operation.outcome !== "done" || read === null || read.guess) return;
     if (isSaturated(operation) || isGarbage(operation)) return;
     const unused = object.class.counter?.unused ?? 0;
@@ -101,7 +104,9 @@ class UseAfterRelease implements RuleWatch {
   findings(): Finding[] {
     const findings = [...this.#fromZero].map(([object, { operation, value }]) => {
       const evidence = storyOf(object, operation, `taken although the counter is ${value}`);
-      const finding = counterFinding("use-after-release", "get-after-zero", object, operation, PROVEN, evidence);
+      const doubt = this.#values.doubt(object.class);
+      const judgement = doubt ? judgementOf([doubt]) : PROVEN;
+      const finding = counterFinding("use-after-release", "get-after-zero", object, operation, judgement, evidence);
       finding.title = `${finding.object.label}: a reference was taken after the last one was gone`;
       finding.explanation = `${operation.function} took a reference while the counter was ${value}.`;
       finding.expected = "a get only by who holds a reference, or an attempt that may fail";

@@ -13,12 +13,14 @@ const FLAG_NMI = 0x40;
 /** Deeper than any call chain of catalogued functions; what lies below has lost its return. */
 const MAX_DEPTH = 16;
 
+const NONE: readonly Call[] = [];
+
 export class Calls {
   readonly #open = new Map<number, Call[]>();
 
   /** Open calls of the event's task, outermost first. */
   of(event: TraceEvent): readonly Call[] {
-    return this.#open.get(contextKey(event)) ?? [];
+    return this.#open.get(contextKey(event)) ?? NONE;
   }
 
   /** The innermost open call of a function, when it can still be running. */

@@ -43,6 +43,8 @@ const MAX_TASKS = 4096;
 /** Probes of two tracers on one instruction report within this time (nanoseconds). */
 const SAME_MOMENT = 1_000_000n;
 
+const NO_SIGNALS: readonly Signal[] = [];
+
 const DELTA: Partial<Record<Effect, number>> = { get: 1, put: -1 };
 
 /** What was seen of one probe: the ground that coverage stands on. */
@@ -146,9 +148,9 @@ export class Decoder {
    * The task goes on and no return of such a call has ever been seen: nobody records it, so the result stays unknown.
    * Should a return come after all, it still decides.
    */
-  #giveUpWaiting(open: readonly Call[], all = false): Signal[] {
+  #giveUpWaiting(open: readonly Call[], all = false): readonly Signal[] {
+    if (open.length === 0) return NO_SIGNALS;
     const signals: Signal[] = [];
-    if (open.length === 0) return signals;
     for (const call of open) {
       if (!all && this.#returnsSeen.has(call.function.name)) continue;
       for (const operation of call.operations) {

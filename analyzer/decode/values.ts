@@ -194,7 +194,8 @@ function isSmall(value: bigint | string | null): boolean {
 
 /** A 32-bit signed number, however the recording printed it (4294967295 is -1). */
 export function asInt(value: bigint): number {
-  return Number(BigInt.asIntN(32, value));
+  const number = Number(value);
+  return (number | 0) === number ? number : Number(BigInt.asIntN(32, value));
 }
 
 /** An address as the kernel prints it, however the recording did. */

@@ -65,10 +65,10 @@ function isBefore(a: Head, b: Head): boolean {
 
 function sink(heap: Head[], start: number): void {
   for (let at = start; ; ) {
-    let least = at;
-    for (const child of [2 * at + 1, 2 * at + 2]) {
-      if (child < heap.length && isBefore(heap[child]!, heap[least]!)) least = child;
-    }
+    const left = 2 * at + 1;
+    if (left >= heap.length) return;
+    let least = isBefore(heap[left]!, heap[at]!) ? left : at;
+    if (left + 1 < heap.length && isBefore(heap[left + 1]!, heap[least]!)) least = left + 1;
     if (least === at) return;
     [heap[at], heap[least]] = [heap[least]!, heap[at]!];
     at = least;

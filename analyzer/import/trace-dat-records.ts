@@ -90,8 +90,11 @@ export class RecordDecoder {
     const { format } = this.decoders[id]!;
     const returnAddress = format.returnAddress === null ? null : readAddress(record, format.returnAddress);
     const flagsAt = record.start + this.flagsOffset;
-    return {
+    // Who reads on numbers the events: with room for that they keep the shape that they were made with.
+    const event: TraceEvent & { source: number; id: number } = {
       kind: "event",
+      source: 0,
+      id: 0,
       probe,
       time,
       cpu,
@@ -103,6 +106,7 @@ export class RecordDecoder {
       stack: null,
       nextOnCpu: null,
     };
+    return event;
   }
 
   /** -1 where the record is too short to hold it. */
@@ -125,9 +129,16 @@ export class RecordDecoder {
     const { caller, size } = this.stackFields(id);
     if (caller === null) return null;
     const start = record.start + caller.offset;
-    const count = size === null ? 0 : Number(readInteger(record, size) ?? 0n);
+    const count = size === null ? 0 : this.frameCount(record, size);
     const end = count > 0 ? Math.min(start + count * this.context.longSize, record.end) : record.end;
     return start > end ? null : this.context.stacks.intern(words, start >>> 2, end >>> 2);
+  }
+
+  /** Without a bigint where the field is an int, as it has always been. */
+  private frameCount(record: RecordBytes, size: Field): number {
+    const at = record.start + size.offset;
+    if (size.size === 4 && at + 4 <= record.end) return record.view.getInt32(at, record.littleEndian);
+    return Number(readInteger(record, size) ?? 0n);
   }
 
   private stackFields(id: number): StackFields {
@@ -141,8 +152,8 @@ export class RecordDecoder {
 }
 
 function readValues(record: RecordBytes, fields: readonly Field[]): Value[] {
-  const values: Value[] = [];
-  for (const field of fields) values.push(readValue(record, field));
+  const values = new Array<Value>(fields.length);
+  for (let index = 0; index < values.length; index++) values[index] = readValue(record, fields[index]!);
   return values;
 }
 

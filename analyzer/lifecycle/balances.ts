@@ -49,13 +49,19 @@ interface Past extends Life {
 
 /** The first operations and the last ones, without moving any as more come. */
 class FirstAndLast {
-  readonly #first: Operation[] = [];
-  /** From `#oldest` on, around. */
-  #last: Operation[] = [];
+  readonly #first: Operation[];
+  /** From `#oldest` on, around; null until there are more than the first ones. */
+  #last: Operation[] | null = null;
   #oldest = 0;
+
+  /** Few lives pass a call site more than once: their lists have room for no more. */
+  constructor(...operations: Operation[]) {
+    this.#first = operations;
+  }
 
   add(operation: Operation): void {
     if (this.#first.length < REMEMBERED) this.#first.push(operation);
+    else if (this.#last === null) this.#last = [operation];
     else if (this.#last.length < REMEMBERED) this.#last.push(operation);
     else {
       this.#last[this.#oldest] = operation;
@@ -81,7 +87,8 @@ class FirstAndLast {
   }
 
   #inOrder(): Operation[] {
-    return [...this.#last.slice(this.#oldest), ...this.#last.slice(0, this.#oldest)];
+    const last = this.#last ?? [];
+    return [...last.slice(this.#oldest), ...last.slice(0, this.#oldest)];
   }
 }
 
@@ -120,13 +127,11 @@ export class Balances implements Observer {
       tally = [];
       this.#tallies.set(object, tally);
     }
-    let passed = passedAt(tally, site);
-    if (!passed) {
-      passed = { site, count: 0, operations: new FirstAndLast() };
-      tally.push(passed);
-    }
-    passed.count++;
-    passed.operations.add(operation);
+    const passed = passedAt(tally, site);
+    if (passed) {
+      passed.count++;
+      passed.operations.add(operation);
+    } else tally.push({ site, count: 1, operations: new FirstAndLast(operation) });
   }
 
   updated(operation: Operation, object: KernelObject, what: "outcome" | "read"): void {
@@ -273,8 +278,7 @@ export class Balances implements Observer {
     if (!tally || count === null || count === 0) return;
     const site = this.#sites.creation(object.class);
     if (passedAt(tally, site)) return;
-    const operations = new FirstAndLast();
-    if (object.created !== null) operations.add(object.created);
+    const operations = object.created === null ? new FirstAndLast() : new FirstAndLast(object.created);
     tally.push({ site, count, operations });
   }
 }

@@ -3,7 +3,7 @@
  * its first open to its last close), or one load of a module. Their end must end what they registered.
  */
 import { contextKey, isInside } from "../decode/calls.js";
-import type { AuditEvent, ObjectKey, Operation } from "../decode/operation.js";
+import type { AuditEvent, ObjectKey, Operation, Signal } from "../decode/operation.js";
 
 export interface Owner {
   kind: "instance" | "module";
@@ -82,8 +82,9 @@ export class Owners {
   }
 
   /** Any event of a task that has entered an exit function: once it is outside, the instance has ended. */
-  seen(event: AuditEvent, effect: string | null): void {
+  seen(event: AuditEvent, signals: readonly Signal[]): void {
     if (this.#ending.length === 0) return;
+    const effect = signals.find((signal) => signal.kind === "operation")?.operation.effect ?? null;
     const task = contextKey(event);
     for (const ending of [...this.#ending]) {
       if (ending.task !== task || ending.operation.event === event) continue;
@@ -129,6 +130,7 @@ export class Owners {
   /** kvm_init and its kind: entered, returned, or exited. */
   instanceEvent(operation: Operation): void {
     const { event, effect, object } = operation;
+    if (effect !== "create" && effect !== "destroy") return;
     const name = operation.class.class;
     const slot = slotOf(name, object);
     const before = this.#instances.get(slot);
@@ -141,7 +143,7 @@ export class Owners {
       owner.before = before?.ended === null ? before : null;
       this.#instances.set(slot, owner);
       this.instanceResult(operation);
-    } else if (effect === "destroy") {
+    } else {
       let owner = before;
       if (!owner || owner.ended !== null) {
         // Which one of several it was is not recorded, or nothing is known to belong to it.

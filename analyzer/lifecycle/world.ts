@@ -144,9 +144,8 @@ export class World {
 
   /** Takes what one event means; signals in order. */
   apply(event: AuditEvent, signals: readonly Signal[]): void {
-    const first = signals.find((signal) => signal.kind === "operation");
     // What the end of the trace settles comes with its last event once more.
-    if (event !== this.#last) this.owners.seen(event, first?.operation.effect ?? null);
+    if (event !== this.#last) this.owners.seen(event, signals);
     this.#last = event;
     for (const signal of signals) {
       if (signal.kind === "operation") this.#operation(signal.operation);

@@ -82,11 +82,7 @@ class ModuleRef implements RuleWatch {
   }
 
   #put(operation: Operation, module: KernelObject, step: LedgerStep | null): void {
-    const own = this.#held.filter((one) => one.module === module);
-    const taker = (one: Held) => one.get.callSite === operation.callSite && one.get.event.tid === operation.event.tid;
-    // Who gives back, or takes and unwinds; any other put may be the missing one under another caller's name.
-    const one = own.find(({ kept }) => kept?.entry.tid === operation.event.tid) ?? own.findLast(taker) ?? own[0];
-    if (one) this.#held.splice(this.#held.indexOf(one), 1);
+    if (this.#held.length > 0) this.#giveBack(operation, module);
     const { read } = operation;
     const unused = module.class.counter?.unused ?? 1;
     if (read === null || read.value >= unused || this.#extra.has(module)) return;
@@ -99,6 +95,14 @@ class ModuleRef implements RuleWatch {
     };
     const isSure = isContinuous && before === unused && read.value === unused - 1;
     this.#extra.set(module, { operation, judgement: isSure ? PROVEN : { verdict: "suspected", loweredBy: [doubt] } });
+  }
+
+  #giveBack(operation: Operation, module: KernelObject): void {
+    const own = this.#held.filter((one) => one.module === module);
+    const taker = (one: Held) => one.get.callSite === operation.callSite && one.get.event.tid === operation.event.tid;
+    // Who gives back, or takes and unwinds; any other put may be the missing one under another caller's name.
+    const one = own.find(({ kept }) => kept?.entry.tid === operation.event.tid) ?? own.findLast(taker) ?? own[0];
+    if (one) this.#held.splice(this.#held.indexOf(one), 1);
   }
 
   findings(): Finding[] {

@@ -23,9 +23,9 @@ export class RecordReader {
   /** Its rowid, where a column holds it. */
   rowid = 0;
 
-  #kinds = new Uint8Array(0);
-  #numbers = new Float64Array(0);
-  #words = new Int32Array(0);
+  #kinds: Uint8Array = new Uint8Array(0);
+  #numbers: Float64Array = new Float64Array(0);
+  #words: Int32Array = new Int32Array(0);
   #texts: Buffer[] = [];
   readonly #width: number;
   readonly #types: Float64Array;

@@ -1,6 +1,6 @@
 /**
- * Rows of one table on their way into the database: cells as typed arrays, so that a batch changes threads without
- * being copied or taken apart.
+ * Rows of one table on their way into the database: cells as typed arrays in shared memory, so that another thread
+ * reads them where they are.
  */
 
 export type Cell = bigint | number | string | null;
@@ -8,14 +8,14 @@ export type Cell = bigint | number | string | null;
 /** What a cell holds. */
 export const CELL = { NULL: 0, NUMBER: 1, BIGINT: 2, TEXT: 3 } as const;
 
-/** What changes threads. */
+/** What another thread is told. */
 export interface PackedRows {
   table: string;
   columns: readonly string[];
   rows: number;
-  kinds: Uint8Array<ArrayBuffer>;
+  kinds: Uint8Array;
   /** 64 bits per cell: a double, a signed integer, or which of the texts. */
-  values: ArrayBuffer;
+  values: SharedArrayBuffer;
   /** Each once: most come again and again. */
   texts: string[];
 }
@@ -23,21 +23,22 @@ export interface PackedRows {
 export class RowBatch {
   rows = 0;
   readonly #width: number;
-  readonly #kinds: Uint8Array<ArrayBuffer>;
-  readonly #numbers: Float64Array<ArrayBuffer>;
-  readonly #integers: BigInt64Array<ArrayBuffer>;
+  readonly #kinds: Uint8Array;
+  readonly #values: SharedArrayBuffer;
+  readonly #numbers: Float64Array;
+  readonly #integers: BigInt64Array;
   readonly #texts = new Map<string, number>();
 
   constructor(
-    private readonly table: string,
+    readonly table: string,
     readonly columns: readonly string[],
     private readonly capacity: number,
   ) {
     this.#width = columns.length;
-    const values = new ArrayBuffer(8 * this.#width * capacity);
-    this.#kinds = new Uint8Array(this.#width * capacity);
-    this.#numbers = new Float64Array(values);
-    this.#integers = new BigInt64Array(values);
+    this.#kinds = new Uint8Array(new SharedArrayBuffer(this.#width * capacity));
+    this.#values = new SharedArrayBuffer(8 * this.#width * capacity);
+    this.#numbers = new Float64Array(this.#values);
+    this.#integers = new BigInt64Array(this.#values);
   }
 
   get isFull(): boolean {
@@ -54,7 +55,9 @@ export class RowBatch {
       } else if (typeof cell === "bigint") {
         this.#kinds[at] = CELL.BIGINT;
         this.#integers[at] = cell;
-      } else if (cell !== null) {
+      } else if (cell === null) {
+        this.#kinds[at] = CELL.NULL;
+      } else {
         this.#kinds[at] = CELL.TEXT;
         this.#numbers[at] = this.#textNumber(cell);
       }
@@ -71,10 +74,15 @@ export class RowBatch {
     return number;
   }
 
-  /** The batch must not be used afterwards when its memory changes threads. */
+  /** What is in it, until it is cleared. */
   pack(): PackedRows {
     const { table, columns, rows } = this;
-    return { table, columns, rows, kinds: this.#kinds, values: this.#numbers.buffer, texts: [...this.#texts.keys()] };
+    return { table, columns, rows, kinds: this.#kinds, values: this.#values, texts: [...this.#texts.keys()] };
+  }
+
+  clear(): void {
+    this.rows = 0;
+    this.#texts.clear();
   }
 }
 

@@ -57,10 +57,10 @@ export class Writer {
 
   /** A table whose rows come in the order of their numbers, in great numbers. All its columns must be given. */
   ordered(name: string, columns: readonly string[]): Rows {
+    if (!this.#mayUseThread) return this.temporary(name, columns);
     return this.#table(name, columns, (batch) => {
-      if (!this.#mayUseThread) return this.#insertHere(batch);
       this.#thread ??= new Thread(this.#database.name);
-      this.#thread.take(batch);
+      return this.#thread.take(batch);
     });
   }
 
@@ -72,32 +72,28 @@ export class Writer {
     return this.temporary(`waiting_${name}`, columns);
   }
 
-  /** A table that is not in the file. */
+  /** A table that is not in the file, or a small one. */
   temporary(name: string, columns: readonly string[]): Rows {
     return this.#table(name, columns, (batch) => this.#insertHere(batch));
   }
 
-  #table(name: string, columns: readonly string[], whenFull: (batch: PackedRows) => void): Rows {
-    const fresh = () => new RowBatch(name, columns, ROWS_PER_BATCH);
-    this.#batches.set(name, fresh());
+  /** `pass` hands a full batch on and gives an empty one to go on with. */
+  #table(name: string, columns: readonly string[], pass: (batch: RowBatch) => RowBatch): Rows {
+    let batch = new RowBatch(name, columns, ROWS_PER_BATCH);
+    this.#batches.set(name, batch);
     return {
       add: (cells) => {
-        const batch = this.#batches.get(name) as RowBatch;
         batch.add(cells);
         if (!batch.isFull) return;
-        this.#batches.set(name, fresh());
-        whenFull(batch.pack());
+        batch = pass(batch);
+        this.#batches.set(name, batch);
       },
     };
   }
 
   /** Inserts what has come so far. */
   flush(): void {
-    for (const [name, batch] of this.#batches) {
-      if (batch.rows === 0) continue;
-      this.#batches.set(name, new RowBatch(name, batch.columns, ROWS_PER_BATCH));
-      this.#insertHere(batch.pack());
-    }
+    for (const batch of this.#batches.values()) this.#insertHere(batch);
   }
 
   /**
@@ -105,10 +101,10 @@ export class Writer {
    * @throws UnusableDatabase
    */
   close(): void {
-    for (const [name, batch] of this.#batches) {
-      if (batch.rows === 0 || this.#thread?.tables.has(name) !== true) continue;
-      this.#thread.take(batch.pack());
-      this.#batches.delete(name);
+    for (const batch of this.#batches.values()) {
+      if (batch.rows === 0 || this.#thread?.knows(batch.table) !== true) continue;
+      this.#thread.take(batch);
+      this.#batches.delete(batch.table);
     }
     this.#thread?.close();
     this.flush();
@@ -124,14 +120,16 @@ export class Writer {
     this.#thread?.abandon();
   }
 
-  #insertHere(batch: PackedRows): void {
-    guard(this.#database.name, () => this.#inserter.insert(batch));
+  #insertHere(batch: RowBatch): RowBatch {
+    if (batch.rows > 0) guard(this.#database.name, () => this.#inserter.insert(batch.pack()));
+    batch.clear();
+    return batch;
   }
 }
 
 class Thread {
-  /** That it has rows of. */
-  readonly tables = new Set<string>();
+  /** Batches that it was given, by table, and as which message; the oldest first. */
+  readonly #given = new Map<string, { batch: RowBatch; message: number }[]>();
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #state = new Int32Array(new SharedArrayBuffer(8));
@@ -145,14 +143,28 @@ class Thread {
     this.#worker.unref();
   }
 
-  take(batch: PackedRows): void {
-    this.tables.add(batch.table);
-    this.#send(batch, [batch.kinds.buffer, batch.values]);
+  /** Whether it has rows of a table. */
+  knows(table: string): boolean {
+    return this.#given.has(table);
+  }
+
+  /** @returns an empty batch of the same table. */
+  take(batch: RowBatch): RowBatch {
+    const given = this.#given.get(batch.table) ?? [];
+    this.#given.set(batch.table, given);
+    this.#send(batch.pack());
+    given.push({ batch, message: this.#sent });
     this.#waitFor(this.#sent - MAX_UNDER_WAY);
+    if (given[0]!.message > Atomics.load(this.#state, STATE.DONE)) {
+      return new RowBatch(batch.table, batch.columns, ROWS_PER_BATCH);
+    }
+    const { batch: spare } = given.shift()!;
+    spare.clear();
+    return spare;
   }
 
   close(): void {
-    this.#send("close", []);
+    this.#send("close");
     this.#waitFor(this.#sent);
     this.#port.close();
   }
@@ -161,8 +173,8 @@ class Thread {
     void this.#worker.terminate();
   }
 
-  #send(message: ToThread, transfer: ArrayBuffer[]): void {
-    this.#port.postMessage(message, transfer);
+  #send(message: ToThread): void {
+    this.#port.postMessage(message);
     this.#sent++;
   }
 

@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT } from "../exit-code.js";
 import { REPORTS } from "../report/index.js";
 import { runAnalyze } from "./analyze.js";
 import { addRecordingOptions, defaultOutput, makeRecording, type RecordingOptions, say } from "./record.js";
+import { inTemporaryFolder } from "./temporary-folder.js";
 import { WrongUse } from "./wrong-use.js";
 
 interface Options extends RecordingOptions {
@@ -50,18 +49,16 @@ function exitCode(text: string): number {
 }
 
 /** Records around a command and judges; returns the exit code. `recordTo` makes the recording. */
-export async function runCheck(argv: readonly string[], options: Options, recordTo = makeRecording): Promise<number> {
-  const folder = options.output === undefined ? mkdtempSync(join(tmpdir(), "ktally-check-")) : null;
-  const trace = options.output ?? join(folder ?? "", defaultOutput(options));
-  try {
+export function runCheck(argv: readonly string[], options: Options, recordTo = makeRecording): Promise<number> {
+  const checkIn = async (trace: string) => {
     const recording = await recordTo(trace, argv, options);
     const found = await runAnalyze([trace], withoutOutput(options));
     const { exit, why } = decide(found, recording.command?.status ?? 0, options.errorExitcode);
     say(`exit ${exit}: ${why}`);
     return exit;
-  } finally {
-    if (folder !== null) rmSync(folder, { recursive: true, force: true });
-  }
+  };
+  if (options.output !== undefined) return checkIn(options.output);
+  return inTemporaryFolder("check", (folder) => checkIn(join(folder, defaultOutput(options))));
 }
 
 /** The report goes to standard output: --output names the trace here. */

@@ -1,6 +1,6 @@
 /** Imports that do not end well: the database opens or says that it is incomplete, and the next one replaces it. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import BetterSqlite from "better-sqlite3";
@@ -24,11 +24,12 @@ const LINE =
 /** Whether the import of a database has begun. */
 function hasBegun(path: string): boolean {
   if (!existsSync(path)) return false;
-  const database = new BetterSqlite(path, { readonly: true });
+  const database = new BetterSqlite(path, { readonly: true, timeout: 0 });
   try {
     return database.prepare("SELECT value FROM meta WHERE key = 'state'").pluck().get() === "importing";
-  } catch {
-    return false;
+  } catch (error) {
+    // Rows are on their way into the file, which was made before.
+    return (error as { code?: string }).code === "SQLITE_BUSY" && statSync(path).size > 0;
   } finally {
     database.close();
   }

@@ -1,12 +1,11 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import BetterSqlite from "better-sqlite3";
 import { Command } from "commander";
 import type { TraceReader } from "../import/trace-event.js";
 import { classesOf } from "./class-options.js";
 import { addRecordingOptions, type RecordingOptions, recordingArguments } from "./record.js";
+import { inTemporaryFolder } from "./temporary-folder.js";
 import { WrongUse } from "./wrong-use.js";
 
 interface Options extends RecordingOptions {
@@ -27,11 +26,14 @@ export function liveCommand(state: { exit: number }): Command {
       throw new WrongUse("live needs a terminal; ktally record keeps a recording, ktally analyze judges it");
     }
     if (options.backend === "bpftrace") throw new WrongUse("live records with ftrace: bpftrace gives no stream");
-    state.exit = await runLive(argv, options);
+    const live = (db: string) => runLive(argv, options, db);
+    state.exit = await (options.db === undefined
+      ? inTemporaryFolder("live", (folder) => live(join(folder, "live.db")))
+      : live(options.db));
   });
 }
 
-async function runLive(command: readonly string[], options: Options): Promise<number> {
+async function runLive(command: readonly string[], options: Options, db: string): Promise<number> {
   const speed = Number(options.speed);
   if (!(speed > 0)) throw new WrongUse(`--speed ${options.speed}: must be a number above zero`);
   const { defaultCatalog } = await import("../../collectors/catalog/default.js");
@@ -39,49 +41,43 @@ async function runLive(command: readonly string[], options: Options): Promise<nu
   const { AuditBrowser } = await import("../store/browse/audit-browser.js");
   const { watch } = await import("../tui/tui.js");
   const catalog = defaultCatalog(options.catalog);
-  const folder = options.db === undefined ? mkdtempSync(join(tmpdir(), "ktally-live-")) : null;
-  const db = options.db ?? join(folder ?? "", "live.db");
   const enough = new AbortController();
   const source =
     options.replay === undefined
       ? recorder(command, options, enough.signal)
       : replay(options.replay, speed, enough.signal);
   let words = source.words;
-  try {
-    const audit = watchAudit(source.open, {
-      catalog,
-      classes: classesOf(options.class, catalog),
-      db,
-      signal: enough.signal,
+  const audit = watchAudit(source.open, {
+    catalog,
+    classes: classesOf(options.class, catalog),
+    db,
+    signal: enough.signal,
+  })
+    .then(() => {
+      words = `ended${source.problem()} · ${source.words}`;
     })
-      .then(() => {
-        words = `ended${source.problem()} · ${source.words}`;
-      })
-      .catch((error: unknown) => {
-        words = error instanceof Error ? error.message : String(error);
-      });
-    const reading = new BetterSqlite(db, { readonly: true });
-    try {
-      const status = await watch(
-        new AuditBrowser(reading),
-        {
-          words: () => words,
-          // A transaction sees the store as it was when it began.
-          renew: () => {
-            if (reading.inTransaction) reading.exec("COMMIT");
-            reading.exec("BEGIN; SELECT count(*) FROM meta");
-          },
+    .catch((error: unknown) => {
+      words = error instanceof Error ? error.message : String(error);
+    });
+  const reading = new BetterSqlite(db, { readonly: true });
+  try {
+    const status = await watch(
+      new AuditBrowser(reading),
+      {
+        words: () => words,
+        // A transaction sees the store as it was when it began.
+        renew: () => {
+          if (reading.inTransaction) reading.exec("COMMIT");
+          reading.exec("BEGIN; SELECT count(*) FROM meta");
         },
-        options.replay === undefined ? ["this host", ...command].join(" ") : basename(options.replay),
-      );
-      return status;
-    } finally {
-      reading.close();
-      enough.abort();
-      await audit;
-    }
+      },
+      options.replay === undefined ? ["this host", ...command].join(" ") : basename(options.replay),
+    );
+    return status;
   } finally {
-    if (folder !== null) rmSync(folder, { recursive: true, force: true });
+    reading.close();
+    enough.abort();
+    await audit;
   }
 }
 

@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
+import { inTemporaryFolder } from "./temporary-folder.js";
 import { WrongUse } from "./wrong-use.js";
 
 export function tuiCommand(state: { exit: number }): Command {
@@ -43,8 +42,7 @@ async function runTui(files: readonly string[], catalog: string[] | undefined): 
   const { Progress } = await import("./output.js");
   const progress = new Progress(true);
   // A file with a name, so that the user's own SQL can be run beside the screen.
-  const folder = mkdtempSync(join(tmpdir(), "ktally-tui-"));
-  try {
+  return inTemporaryFolder("tui", async (folder) => {
     const analysis = await analyze(files, {
       catalog: defaultCatalog(catalog),
       db: join(folder, "audit.db"),
@@ -55,7 +53,5 @@ async function runTui(files: readonly string[], catalog: string[] | undefined): 
     } finally {
       analysis.close();
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }

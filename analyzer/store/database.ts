@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "nod
 import BetterSqlite, { type Database } from "better-sqlite3";
 import { APPLICATION_ID, INDEXES, LATE_OUTCOMES, SCHEMA, SCHEMA_VERSION, SETTLE_OUTCOMES, VIEWS } from "./schema.js";
 
+const INTERRUPTED = "its import was interrupted; analyze the trace again with --db and this name";
 const SQLITE_MAGIC = "SQLite format 3\0";
 
 /** The database cannot be used: one sentence that says which, why and what to do. Exit 2. */
@@ -25,10 +26,9 @@ export function createAuditDatabase(path: string | null): Database {
     // Nobody else needs a temporary audit; the user's own must survive a crash as a file that opens.
     if (file === "") database.pragma("journal_mode = OFF");
     if (file === "") database.pragma("synchronous = OFF");
-    database.pragma(`application_id = ${APPLICATION_ID}`);
-    database.pragma(`user_version = ${SCHEMA_VERSION}`);
-    database.exec(SCHEMA);
-    database.exec(LATE_OUTCOMES);
+    // At once: whoever looks at it sees nothing or an audit that is not finished.
+    database.exec(`BEGIN; PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION};
+      ${SCHEMA} INSERT INTO meta VALUES ('state', 'importing'); COMMIT; ${LATE_OUTCOMES}`);
   });
   return database;
 }
@@ -58,6 +58,7 @@ export function openAuditDatabase(path: string, isUnfinished = false): Database 
     throw new UnusableDatabase(`${path}: there is no such file; make it with analyze --db ${path}`);
   const database = guard(path, () => new BetterSqlite(path, { readonly: true }));
   guard(path, () => {
+    if (isEmpty(database)) throw new UnusableDatabase(`${path}: is empty; make it with analyze --db ${path}`);
     if (database.pragma("application_id", { simple: true }) !== APPLICATION_ID) {
       throw new UnusableDatabase(`${path}: is not a ktally database; make one with analyze --db`);
     }
@@ -69,13 +70,13 @@ export function openAuditDatabase(path: string, isUnfinished = false): Database 
     }
     const state = database.prepare("SELECT value FROM meta WHERE key = 'state'").pluck().get();
     if (state !== "complete" && !isUnfinished) {
-      throw new UnusableDatabase(`${path}: its import was interrupted; analyze the trace again with --db ${path}`);
+      throw new UnusableDatabase(`${path}: ${INTERRUPTED}`);
     }
   });
   return database;
 }
 
-/** Adds views, and the indexes where the audit will be searched, and marks it as whole. */
+/** Adds views, and the indexes where the audit will be searched, and marks it as whole; within a transaction. */
 export function completeAuditDatabase(database: Database, isSearched: boolean): void {
   if (isSearched) database.exec(INDEXES);
   settleOutcomes(database);
@@ -111,14 +112,18 @@ export function settleOutcomes(database: Database): void {
 
 /** Removes an audit that is to be made anew; anything that is not one of ours is not touched. */
 function replaceable(path: string): void {
-  const database = guard(path, () => new BetterSqlite(path, { readonly: true }));
+  // Not only for reading: what an interrupted import has begun to change is undone.
+  const database = guard(path, () => new BetterSqlite(path, { fileMustExist: true }));
   const ours = guard(path, () => {
-    const tables = database.prepare("SELECT count(*) FROM sqlite_schema").pluck().get();
-    return tables === 0 || database.pragma("application_id", { simple: true }) === APPLICATION_ID;
+    return isEmpty(database) || database.pragma("application_id", { simple: true }) === APPLICATION_ID;
   });
   database.close();
   if (!ours) throw new UnusableDatabase(`${path}: is another program's database; name a new file`);
-  for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+}
+
+function isEmpty(database: Database): boolean {
+  return database.prepare("SELECT count(*) FROM sqlite_schema").pluck().get() === 0;
 }
 
 /** @throws UnusableDatabase in place of what SQLite throws */
@@ -143,6 +148,7 @@ function sentence(code: string, message: string): string {
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
     return "is locked by another process; wait for it, or name another file";
   }
+  if (code === "SQLITE_READONLY_ROLLBACK") return INTERRUPTED;
   if (code === "SQLITE_NOTADB") return "is no database; name a new file, or one made with analyze --db";
   if (code.startsWith("SQLITE_READONLY") || code === "SQLITE_CANTOPEN" || code === "SQLITE_PERM") {
     return "cannot be written here; name a file in a folder that can";

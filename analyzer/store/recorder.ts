@@ -70,7 +70,7 @@ export class StoreRecorder implements Recorder {
   constructor(database: Database, version: string, keepsEvents: boolean, isLive = false) {
     this.#database = database;
     this.#keepsEvents = keepsEvents;
-    database.prepare("INSERT INTO meta VALUES ('state', 'importing'), ('version', ?)").run(version);
+    database.prepare("INSERT INTO meta VALUES ('version', ?)").run(version);
     this.#writer = new Writer(database, isLive);
     this.#events = this.#writer.ordered("events", [
       "id",
@@ -201,8 +201,8 @@ export class StoreRecorder implements Recorder {
     this.#writer.close();
     this.#database.exec("BEGIN");
     this.#derived(outcome, exit, texts);
-    this.#database.exec("COMMIT");
     completeAuditDatabase(this.#database, this.#keepsEvents);
+    this.#database.exec("COMMIT");
   }
 
   /**

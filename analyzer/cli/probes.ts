@@ -7,6 +7,7 @@ import { type KernelFiles, openKernel } from "../../collectors/kernel/kernel-vie
 import { makePlan } from "../../collectors/kernel/make-plan.js";
 import { renderTable } from "../../collectors/kernel/plan-table.js";
 import type { ProbePlan } from "../../collectors/plan.js";
+import { classesOf, collect } from "./class-options.js";
 import { writeResult } from "./output.js";
 import { planForRunning } from "./plan-for.js";
 import { WrongUse } from "./wrong-use.js";
@@ -26,8 +27,8 @@ export function probesCommand(_state: { exit: number }): Command {
     .option("--modules <folder>", "modules of another kernel, such as /lib/modules/6.12.118-amd64; wants --btf, too")
     .option("--btf <file>", "that kernel's types: raw BTF, vmlinux or vmlinuz")
     .option("--kallsyms <file>", "that kernel's symbols: a copy of /proc/kallsyms, or System.map")
-    .option("--class <name...>", "only these resource classes")
-    .option("--catalog <file...>", "entries of your own")
+    .option("--class <names>", "only these resource classes (ktally catalog list): a,b or once each", collect)
+    .option("--catalog <file>", "a further catalog entry of your own; may be repeated", collect)
     .addOption(
       new Option("--format <format>", "what to print")
         .choices(["kprobe_events", "bpftrace", "table", "json"])
@@ -35,7 +36,8 @@ export function probesCommand(_state: { exit: number }): Command {
     )
     .action(async (options: Options) => {
       const catalog = defaultCatalog(options.catalog);
-      const classes = classesOf(options, catalog);
+      const named = classesOf(options.class, catalog);
+      const classes = named === null ? null : new Set(named);
       const files = filesOf(options);
       const plan =
         files === null
@@ -54,14 +56,6 @@ function filesOf({ modules, btf, kallsyms }: Options): KernelFiles | null {
     );
   }
   return { modules, btf, kallsyms: kallsyms ?? null, traceable: null, blacklist: null, notes: null };
-}
-
-function classesOf(options: Options, catalog: Catalog): ReadonlySet<string> | null {
-  if (options.class === undefined) return null;
-  for (const name of options.class) {
-    if (!catalog.classes.has(name)) throw new WrongUse(`there is no class ${name}; ktally catalog list names them`);
-  }
-  return new Set(options.class);
 }
 
 /** Both programs carry the table as comments. */

@@ -6,8 +6,8 @@ import { fileOf, readAll, streamOf } from "./testing/text-input.js";
 import type { KernelReport } from "./trace-event.js";
 
 const FIXTURES = new URL("../../fixtures/", import.meta.url).pathname;
-const LOGS = ["dmesg-seed0-6.1.txt", "dmesg-create-device-race-6.1.txt"].map((name) =>
-  readFileSync(`${FIXTURES}${name}`, "utf8"),
+const LOGS = ["seed0", "create-device-race", "eventfd-double-put"].map((name) =>
+  readFileSync(`${FIXTURES}dmesg-${name}-6.1.txt`, "utf8"),
 );
 
 async function reportsOf(text: string | Buffer): Promise<KernelReport[]> {
@@ -91,6 +91,15 @@ it("reads a page fault with the address", async () => {
   const [report] = await reportsOf(LOGS[1] ?? "");
   expect(report).toMatchObject({ kind: "oops", tid: 191, comm: "work", at: { symbol: "kvm_vm_ioctl", module: "kvm" } });
   expect(report?.addresses).toContain(0xffffca130042a9f0n);
+});
+
+it("reads what refcount_t says, and who called it", async () => {
+  const [report] = await reportsOf(LOGS[2] ?? "");
+  expect(report).toMatchObject({ kind: "refcount", tid: 240, title: "refcount_t: underflow; use-after-free." });
+  expect(report?.stack?.frames.slice(0, 2).map(({ symbol }) => symbol)).toEqual([
+    "refcount_warn_saturate",
+    "vfio_pci_core_close_device",
+  ]);
 });
 
 it("two reports that are printed at the same time are told apart by their callers", async () => {

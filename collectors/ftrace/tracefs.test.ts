@@ -96,10 +96,20 @@ describe("arming and disarming", () => {
       "write instances/ktally/tracing_on 1",
       "write instances/ktally/tracing_on 0",
       "write instances/ktally/events/enable 0",
-      "append kprobe_events -:ktally/kvm_init",
-      "append kprobe_events -:ktally/kvm_init_ret",
+      "append kprobe_events -:ktally/",
       "rmdir instances/ktally",
     ]);
+    expect(files.state()).toBe(before);
+  });
+
+  it("on a kernel that removes no groups removes each event", () => {
+    const files = new FakeTracefs(FOREIGN);
+    files.knowsGroups = false;
+    const before = files.state();
+    const tracefs = new Tracefs(ROOT, files);
+    tracefs.define("p:ktally/kvm_init kvm:kvm_init");
+    tracefs.define("r64:ktally/kvm_init_ret kvm:kvm_init ret=$retval:s32");
+    expect(tracefs.disarm()).toEqual([]);
     expect(files.state()).toBe(before);
   });
 

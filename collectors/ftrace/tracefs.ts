@@ -283,12 +283,27 @@ export class Tracefs {
       attempt("recording could not be stopped", () => this.setRecording(false));
       attempt("events could not be disabled", () => this.files.write(`${this.instance}/events/enable`, "0"));
     }
+    this.#removeGroup();
     for (const event of this.ownEvents()) {
       attempt(`event ${GROUP}/${event} is in use by somebody else and stays`, () =>
         this.files.append(`${this.root}/kprobe_events`, `-:${GROUP}/${event}\n`),
       );
     }
     return problems;
+  }
+
+  /**
+   * Removes all of ktally's events by one write: each write empties the buffers in which one of its events was enabled,
+   * which waits for all CPUs. Older kernels know no `-:GROUP/` (95c104c378dc, 6.0), and one event in use stops it: what
+   * is left goes one by one.
+   */
+  #removeGroup(): void {
+    if (this.ownEvents().length === 0) return;
+    try {
+      this.files.append(`${this.root}/kprobe_events`, `-:${GROUP}/\n`);
+    } catch {
+      // The others say why.
+    }
   }
 
   /**

@@ -33,6 +33,8 @@ export class FakeTracefs implements Files {
   readonly hits = new Map<string, { hits: number; missed: number }>();
   /** Events that somebody else has enabled: the kernel does not remove them. */
   readonly busy = new Set<string>();
+  /** Whether `-:GROUP/` removes a whole group: since 6.0. */
+  knowsGroups = true;
   /** Files of the instance that are open. */
   open = 0;
 
@@ -96,8 +98,22 @@ export class FakeTracefs implements Files {
       this.definitions.push(line);
       return;
     }
+    if (removed.endsWith("/")) {
+      this.#removeGroup(removed);
+      return;
+    }
     if (this.busy.has(removed)) throw new KernelError("EBUSY");
-    this.definitions = this.definitions.filter((known) => !new RegExp(`^[pr]\\d*:${removed} `).test(known));
+    this.definitions = this.definitions.filter((known) => nameOf(known) !== removed);
+  }
+
+  /** In order, until one is busy. */
+  #removeGroup(group: string): void {
+    if (!this.knowsGroups) throw new KernelError("ENOENT");
+    const matching = this.definitions.filter((known) => nameOf(known).startsWith(group));
+    const isBusy = matching.findIndex((known) => this.busy.has(nameOf(known)));
+    const gone = isBusy < 0 ? matching : matching.slice(0, isBusy);
+    this.definitions = this.definitions.filter((known) => !gone.includes(known));
+    if (isBusy >= 0) throw new KernelError("EBUSY");
   }
 
   makeFolder(path: string): void {
@@ -123,6 +139,11 @@ export class FakeTracefs implements Files {
   close(): void {
     this.open--;
   }
+}
+
+/** `GROUP/EVENT` of a definition. */
+function nameOf(definition: string): string {
+  return /^[pr]\d*:(\S+)/.exec(definition)?.[1] ?? "";
 }
 
 function within(path: string): string | null {

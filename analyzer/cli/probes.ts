@@ -1,6 +1,5 @@
 import { Command, Option } from "commander";
 import { renderBpftrace } from "../../collectors/bpftrace/program.js";
-import type { Catalog } from "../../collectors/catalog/catalog.js";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { renderKprobeEvents } from "../../collectors/ftrace/kprobe-events.js";
 import { type KernelFiles, openKernel } from "../../collectors/kernel/kernel-view.js";

@@ -149,6 +149,7 @@ describe("which value is which", () => {
     [`kvm=${VM} refs=2 delta=0xffffffff`, -1],
     [`kvm=${VM} refs=2 delta=18446744073709551615`, -1],
     [`kvm=${VM} refs=2 delta=1`, 1],
+    [`a=${VM} refs=2 d=-1`, -1],
     [`arg1=${VM} arg2=2 arg3=4294967295`, -1],
     [`arg1=-1 arg2=2 arg3=${VM}`, -1],
     [`arg1=18446744073709551615 arg2=2 arg3=${VM}`, -1],

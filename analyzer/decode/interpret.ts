@@ -90,9 +90,8 @@ export function interpret(
   const named = siteByFields(probe, catalog, name);
   if (named) return named;
   const [only] = classes;
-  if (classes.length === 1 && only) {
-    return { role: "site", class: only, function: name, fields: { object: null, refs: null, delta: null } };
-  }
+  if (classes.length === 1 && only)
+    return { role: "site", class: only, function: name, fields: siteFields(probe, only) };
   return { role: "other" };
 }
 
@@ -217,12 +216,13 @@ function siteByFields(probe: Probe, catalog: Catalog, name: string | null): Inte
   if (fitting) return { role: "site", class: fitting.entry, function: name, fields: fitting.fields };
   const [only] = named;
   if (!only || named.length > 1) return null;
-  return {
-    role: "site",
-    class: only,
-    function: name,
-    fields: { object: null, refs: fieldNamed(probe, counterNames(only)), delta },
-  };
+  return { role: "site", class: only, function: name, fields: siteFields(probe, only) };
+}
+
+/** What names tell; the rest is left to the values. */
+function siteFields(probe: Probe, entry: ClassEntry): SiteFields {
+  const object = fieldNamed(probe, entry.names ?? []);
+  return { object, refs: fieldNamed(probe, counterNames(entry)), delta: fieldNamed(probe, DELTA_NAMES) };
 }
 
 function resultField(probe: Probe): number | null {

@@ -139,6 +139,9 @@ interface SiteValues {
   guess: boolean;
 }
 
+/** Nothing is mapped in the first page: smaller numbers are offsets from a NULL pointer. */
+const LAST_OF_NULL = 0xfffn;
+
 /** Values of an in-body probe. Unnamed fields are told apart by what they hold: a pointer, 1 or -1, a count. */
 export function siteValues(event: TraceEvent, meaning: Extract<Interpretation, { role: "site" }>): SiteValues | null {
   const { fields } = meaning;
@@ -147,7 +150,9 @@ export function siteValues(event: TraceEvent, meaning: Extract<Interpretation, {
     fields.object ??
     args.findIndex((value) => isPointerLike(value) && !isErrorPointer(value) && asAddress(value) > 0xffffffffn);
   const object = args[objectField] ?? null;
-  if (!isPointerLike(object) || object === 0n) return null;
+  // What bears the object's name may be its lower half, or a hash.
+  const isShort = fields.object !== null && typeof object === "bigint" && object > LAST_OF_NULL;
+  if (typeof object !== "bigint" || object === 0n || !(isShort || isPointerLike(object))) return null;
   let { refs, delta } = fields;
   let guess = false;
   if (delta === null || refs === null) {

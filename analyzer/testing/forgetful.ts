@@ -47,7 +47,7 @@ export function forget(items: readonly TraceItem[], forgotten: Forgotten): Trace
 }
 
 /** Numbers from 0 to 1, the same for the same seed (xorshift32). */
-function chances(seed: number): () => number {
+export function chances(seed: number): () => number {
   let state = (seed >>> 0) + 1;
   return () => {
     state ^= state << 13;

@@ -102,6 +102,110 @@ it("reads what refcount_t says, and who called it", async () => {
   ]);
 });
 
+/** The kernels of the lab have neither: in the form of mm/kasan/report.c, report_generic.c and kernel/locking/lockdep.c. */
+const MADE = {
+  kasan: `==================================================================
+BUG: KASAN: slab-use-after-free in vfio_device_put_registration+0x1f/0x70 [vfio]
+Write of size 4 at addr ffff888104a2c0d0 by task qemu/1412
+
+CPU: 1 UID: 0 PID: 1412 Comm: qemu Not tainted 6.12.0 #1
+Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x5d/0x80
+ print_report+0x174/0x4f6
+ kasan_report+0xb9/0x170
+ vfio_device_put_registration+0x1f/0x70 [vfio]
+ vfio_device_fops_release+0x41/0x80 [vfio]
+ __fput+0x17c/0x4e0
+ </TASK>
+
+Allocated by task 1377:
+ kasan_save_stack+0x30/0x50
+ __kasan_kmalloc+0xaa/0xb0
+ _vfio_alloc_device+0x2c/0xa0 [vfio]
+
+Freed by task 1398:
+ kasan_save_stack+0x30/0x50
+ __kasan_slab_free+0x3c/0x60
+ vfio_device_release+0x6e/0x90 [vfio]
+
+The buggy address belongs to the object at ffff888104a2c000
+ which belongs to the cache kmalloc-1k of size 1024
+The buggy address is located 208 bytes inside of
+ freed 1024-byte region [ffff888104a2c000, ffff888104a2c400)
+
+Memory state around the buggy address:
+ ffff888104a2c000: fa fb fb fb fb fb fb fb fb fb fb fb fb fb fb fb
+>ffff888104a2c080: fb fb fb fb fb fb fb fb fb fb fb fb fb fb fb fb
+                                                 ^
+==================================================================
+`,
+  lockdep: `======================================================
+WARNING: possible circular locking dependency detected
+6.1.0 #1 Not tainted
+------------------------------------------------------
+qemu/1412 is trying to acquire lock:
+ffff888104a2c0d0 (&group->group_rwsem){++++}-{3:3}, at: vfio_file_set_kvm+0x41/0x90 [vfio]
+
+but task is already holding lock:
+ffff888106b11028 (&kv->lock){+.+.}-{3:3}, at: kvm_vfio_set_group+0x8f/0x330 [kvm]
+
+which lock already depends on the new lock.
+
+the existing dependency chain (in reverse order) is:
+
+-> #1 (&kv->lock){+.+.}-{3:3}:
+       __mutex_lock+0xd4/0xbf0
+       kvm_vfio_release+0x36/0xc0 [kvm]
+
+-> #0 (&group->group_rwsem){++++}-{3:3}:
+       down_write+0x3a/0xc0
+       vfio_file_set_kvm+0x41/0x90 [vfio]
+
+stack backtrace:
+CPU: 1 PID: 1412 Comm: qemu Not tainted 6.1.0 #1
+Call Trace:
+ <TASK>
+ down_write+0x3a/0xc0
+ vfio_file_set_kvm+0x41/0x90 [vfio]
+ kvm_vfio_set_group+0x1b2/0x330 [kvm]
+ </TASK>
+`,
+};
+
+function timed(text: string): string {
+  return text.replaceAll(/^/gm, "[  100.000000] ");
+}
+
+it("reads who used freed memory, who had allocated it and who had freed it", async () => {
+  const [report, ...others] = await reportsOf(timed(MADE.kasan));
+  expect(others).toEqual([]);
+  expect(report).toMatchObject({
+    kind: "kasan",
+    bug: "slab-use-after-free",
+    tid: 1412,
+    comm: "qemu",
+    at: { symbol: "vfio_device_put_registration", module: "vfio" },
+  });
+  expect(report?.addresses).toContain(0xffff888104a2c000n);
+  expect(report?.related.map(({ what, tid, stack }) => [what, tid, stack?.frames.at(-1)?.symbol])).toEqual([
+    ["allocated", 1377, "_vfio_alloc_device"],
+    ["freed", 1398, "vfio_device_release"],
+  ]);
+});
+
+it("reads the locks of a possible deadlock, and who takes them", async () => {
+  const [report, ...others] = await reportsOf(timed(MADE.lockdep));
+  expect(others).toEqual([]);
+  expect(report).toMatchObject({ kind: "lockdep", tid: 1412, comm: "qemu" });
+  expect(report?.related.map(({ what, stack }) => [what, stack?.frames.at(-1)?.symbol])).toEqual([
+    ["lock", "kvm_vfio_release"],
+    ["lock", "vfio_file_set_kvm"],
+  ]);
+  expect(report?.stack?.frames.at(-1)?.symbol).toBe("kvm_vfio_set_group");
+});
+
 it("two reports that are printed at the same time are told apart by their callers", async () => {
   const lines = LOGS.map((log, index) =>
     dressed(log, (text, s, us) => `[${s.padStart(5)}.${us}][  T${index + 1}] ${text}`).split("\n"),

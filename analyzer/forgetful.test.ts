@@ -37,6 +37,8 @@ const FOUND_ONCE: Forgotten[] = [
   { ...FAULTS, seed: 27475786 },
   // Of VFIO groups that end where no probe sees it (5.10) all values fit.
   { ...FAULTS, to: 0.4 },
+  // A KVM device's destruction, its argument lost, that follows its VM's.
+  { ...FAULTS, seed: 878923723 },
 ];
 
 function accused(outcome: AuditOutcome): string[] {

@@ -315,6 +315,8 @@ class Leak implements RuleWatch {
       before: gone,
     } as const;
     const { loweredBy } = judgeAbsence(this.#context, absence);
+    // A release that comes late is one, too: of what was lost or is not named since.
+    if (loweredBy.length === 0) loweredBy.push(...this.#endDoubts(object.class, gone.time, this.#context.end()));
     const planned = this.#context.recorded.some((one) =>
       one.sees(object.class, ["destroy"], absence.after.time, this.#context.end()),
     );

@@ -1,6 +1,7 @@
 /** What the rules on counters share: the finding's skeleton and an object's story. */
 import type { ClassEntry, EffectEntry } from "../../collectors/catalog/schema.js";
 import { isInside } from "../decode/calls.js";
+import type { ProbeUse } from "../decode/decoder.js";
 import type { Operation } from "../decode/operation.js";
 import { isCountedClass, type KernelObject } from "../lifecycle/objects.js";
 import { showsEffect } from "../lifecycle/shown.js";
@@ -21,7 +22,10 @@ export function isCounted(object: KernelObject): boolean {
  */
 export function judgeAfterDestroy(context: RuleContext, object: KernelObject, operation: Operation): Judgement | null {
   const { destroyed, class: entry } = object;
-  if (!destroyed || !recordsCreators(context, entry)) return null;
+  if (!destroyed) return null;
+  // Where the object is known, so is the one that a creation is about, whether it succeeds or not.
+  const shows = operation.object === null ? showsResult : showsAttempt;
+  if (!creatorsAre(context, entry, shows)) return null;
   // Something was created in between, and nobody knows where: here, most likely.
   const [from, to] = [destroyed.event.time, operation.event.time];
   if (context.nameless.between(entry, ["create"], from, to) !== null) return null;
@@ -69,8 +73,26 @@ export function isDestroyer(operation: Operation, object: KernelObject): boolean
 
 /** Whether every function that creates such objects is recorded, with its result where that decides. */
 export function recordsCreators(context: RuleContext, entry: ClassEntry): boolean {
+  return creatorsAre(context, entry, showsResult);
+}
+
+type Shows = (use: ProbeUse, entry: ClassEntry, effect: EffectEntry) => boolean;
+
+function showsResult(use: ProbeUse, entry: ClassEntry): boolean {
+  return showsEffect(use, entry, ["create"]);
+}
+
+/** Whether a probe shows at least that a creation of some object is tried. */
+function showsAttempt(use: ProbeUse, entry: ClassEntry, { object }: EffectEntry): boolean {
+  const { interpretation: meaning, named } = use;
+  if (meaning.role !== "entry" || !named) return showsResult(use, entry);
+  const index = meaning.function.prototype.parameters.findIndex(({ name }) => name === object);
+  return (meaning.arguments.parameters[index] ?? -1) >= 0 || showsResult(use, entry);
+}
+
+function creatorsAre(context: RuleContext, entry: ClassEntry, shows: Shows): boolean {
   const creators = creatorsOf(entry);
-  return creators.length > 0 && creators.every(({ name, effect }) => isRecorded(context, entry, name, effect));
+  return creators.length > 0 && creators.every(({ name, effect }) => isRecorded(context, entry, name, effect, shows));
 }
 
 function creatorsOf(entry: ClassEntry): { name: string; effect: EffectEntry }[] {
@@ -79,13 +101,13 @@ function creatorsOf(entry: ClassEntry): { name: string; effect: EffectEntry }[] 
   );
 }
 
-function isRecorded(context: RuleContext, entry: ClassEntry, name: string, effect: EffectEntry): boolean {
+function isRecorded(context: RuleContext, entry: ClassEntry, name: string, effect: EffectEntry, shows: Shows): boolean {
   let isShown = false;
   let isInsideShown = effect.within === undefined;
   for (const use of context.decoder.uses) {
     const meaning = use.interpretation;
     if (meaning.role !== "entry" && meaning.role !== "return") continue;
-    if (meaning.function.name === name) isShown ||= showsEffect(use, entry, ["create"]);
+    if (meaning.function.name === name) isShown ||= shows(use, entry, effect);
     else if (meaning.function.name === effect.within) isInsideShown = true;
   }
   return isShown && isInsideShown;

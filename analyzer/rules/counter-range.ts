@@ -19,8 +19,8 @@ enabled it for the first open and did not disable it for the last close (pair-co
 device was closed (pin-imbalance).
 
 How ktally knows: the value read is below zero, or zero as it is decremented (proven); or what was recorded of both
-sides does not come out even when the device's last file is closed (derived where the other side's probe was seen to
-work before and after, else suspected).
+sides does not come out even when the device's last file is closed, or when it is enabled once more (derived where the
+other side's probe was seen to work before and after, else suspected).
 
 Not accused: a count that stops at zero by itself; a count of which only one side is recorded.
 
@@ -92,6 +92,9 @@ class CounterRange implements RuleWatch {
       return;
     }
     const balance = this.#balances.get(slot) ?? new Balance(operation.object);
+    if (spec.once && operation.effect === "open") {
+      this.#judge(balance, operation.event, `${operation.function}() was called again`);
+    }
     balance.add(operation);
     keepFirst(this.#balances, slot, balance);
   }

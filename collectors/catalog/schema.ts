@@ -196,6 +196,8 @@ export const classSchema = z.strictObject({
         unequal: z.enum(["pair-count", "pin-imbalance"]).optional(),
         /** Functions that leave as they found it, when they return; judged then, and not at a close. */
         even_after: z.array(identifier).default([]),
+        /** Set where it is never counted up again before it is counted down. */
+        once: z.boolean().optional(),
       }),
     )
     .default({}),

@@ -4,6 +4,7 @@ import BetterSqlite, { type Database } from "better-sqlite3";
 import { APPLICATION_ID, INDEXES, LATE_OUTCOMES, SCHEMA, SCHEMA_VERSION, SETTLE_OUTCOMES, VIEWS } from "./schema.js";
 
 const INTERRUPTED = "its import was interrupted; analyze the trace again with --db and this name";
+const NOT_ALLOWED: ReadonlySet<string> = new Set(["SQLITE_CANTOPEN", "SQLITE_PERM", "EROFS", "EACCES", "EPERM"]);
 const SQLITE_MAGIC = "SQLite format 3\0";
 
 /** The database cannot be used: one sentence that says which, why and what to do. Exit 2. */
@@ -119,23 +120,26 @@ function replaceable(path: string): void {
   });
   database.close();
   if (!ours) throw new UnusableDatabase(`${path}: is another program's database; name a new file`);
-  for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  guard(path, () => {
+    for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  });
 }
 
 function isEmpty(database: Database): boolean {
   return database.prepare("SELECT count(*) FROM sqlite_schema").pluck().get() === 0;
 }
 
-/** @throws UnusableDatabase in place of what SQLite throws */
+/** @throws UnusableDatabase in place of what SQLite and the file system throw */
 export function guard<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    if (error instanceof BetterSqlite.SqliteError) {
+    if (error instanceof BetterSqlite.SqliteError || (error as NodeJS.ErrnoException).syscall !== undefined) {
       if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
         throw new UnusableDatabase(`${path}: is a directory; name a file in it`);
       }
-      throw new UnusableDatabase(`${path}: ${sentence(error.code, error.message)}`);
+      const { code = "", message } = error as NodeJS.ErrnoException;
+      throw new UnusableDatabase(`${path === "" ? "temporary database" : path}: ${sentence(code, message)}`);
     }
     if (error instanceof TypeError && error.message.includes("directory")) {
       throw new UnusableDatabase(`${path}: its folder does not exist; name a file in one that does`);
@@ -150,9 +154,11 @@ function sentence(code: string, message: string): string {
   }
   if (code === "SQLITE_READONLY_ROLLBACK") return INTERRUPTED;
   if (code === "SQLITE_NOTADB") return "is no database; name a new file, or one made with analyze --db";
-  if (code.startsWith("SQLITE_READONLY") || code === "SQLITE_CANTOPEN" || code === "SQLITE_PERM") {
+  if (code.startsWith("SQLITE_READONLY") || NOT_ALLOWED.has(code)) {
     return "cannot be written here; name a file in a folder that can";
   }
-  if (code === "SQLITE_FULL" || code === "ENOSPC") return "the disk is full; free some space, or name a file elsewhere";
+  if (code === "SQLITE_FULL" || code === "ENOSPC") {
+    return "the disk is full (its own, or that of temporary files); free some space, or name a file elsewhere";
+  }
   return message;
 }

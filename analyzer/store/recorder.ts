@@ -8,7 +8,7 @@ import type { CallSite, CallSites } from "../lifecycle/call-sites.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import type { Registration } from "../lifecycle/registrations.js";
 import type { Finding } from "../rules/finding.js";
-import { completeAuditDatabase, settleOutcomes } from "./database.js";
+import { completeAuditDatabase, guard, settleOutcomes } from "./database.js";
 import { type FindingTexts, writeFindings } from "./findings.js";
 import { writeHolders } from "./holders.js";
 import { writeReports } from "./reports.js";
@@ -199,10 +199,12 @@ export class StoreRecorder implements Recorder {
     if (!this.#keepsEvents) this.#evidence(outcome.findings);
     this.#rows(outcome);
     this.#writer.close();
-    this.#database.exec("BEGIN");
-    this.#derived(outcome, exit, texts);
-    completeAuditDatabase(this.#database, this.#keepsEvents);
-    this.#database.exec("COMMIT");
+    guard(this.#database.name, () => {
+      this.#database.exec("BEGIN");
+      this.#derived(outcome, exit, texts);
+      completeAuditDatabase(this.#database, this.#keepsEvents);
+      this.#database.exec("COMMIT");
+    });
   }
 
   /**

@@ -81,7 +81,7 @@ export class Calls {
 export function isInside(event: TraceEvent, name: string, entry: TraceEvent | null = null): boolean | null {
   const frames = event.stack?.frames;
   if (!frames || frames.length === 0) return null;
-  if (frames.some((frame) => frame.symbol !== null && isCall(frame.symbol, name))) return true;
+  if (frames.some((frame) => frame.symbol !== null && isCallOf(frame.symbol, name))) return true;
   // A function whose last act is another call has left the stack already (a tail call); its caller waits still.
   if (entry !== null && returnsWhereItDoes(frames, entry)) return null;
   // A return trampoline hides callers, and so does code without symbols.
@@ -103,7 +103,7 @@ function isSameCode(a: CodeLocation, b: CodeLocation | undefined): boolean {
 }
 
 /** Symbol of the function, or of the system call of that name (`__do_sys_delete_module`). */
-function isCall(symbol: string, name: string): boolean {
+export function isCallOf(symbol: string, name: string): boolean {
   return (
     withoutCloneSuffix(symbol) === name || (symbol.endsWith(name) && /^__\w+_sys_$/.test(symbol.slice(0, -name.length)))
   );

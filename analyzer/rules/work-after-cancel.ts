@@ -5,6 +5,7 @@ import { MODULES_FROM } from "../lifecycle/world.js";
 import { keep } from "./cases.js";
 import { recordsCreators } from "./counted.js";
 import { describeKey } from "./describe.js";
+import { ExitedCode } from "./exited-code.js";
 import type { Evidence, Finding } from "./finding.js";
 import { makeFinding, marks, taskOf } from "./make.js";
 import type { Rule, RuleContext, RuleWatch } from "./rule.js";
@@ -22,8 +23,8 @@ or it ran when what it works on was gone (work-after-release), or the module tha
 
 How ktally knows: the same task cancelled the work and then freed the interrupt of the device that the work lies in, and
 the work was queued or ran in between; every VM had been destroyed when the work of one ran, and their creations are
-recorded; the module had been unloaded (derived); its function is in no module that is left, and ran
-after the last unload (suspected).
+recorded; the module had been unloaded (derived), where its name or the stack of its exit function tells that the work's
+function was in it; its function is in no module that is left, and ran after the last unload (suspected).
 
 Not accused: work that is cancelled and queued again in normal use; work that runs while the canceller still waits for
 it.
@@ -56,6 +57,8 @@ interface Case {
   cancel: Operation | null;
   /** The function, where it is not the operation's own word for it: `[late_work]` is one of that module. */
   name?: string;
+  /** Whether no more than its address tells that the function was in the module that is gone. */
+  isGuess?: boolean;
   /** What had ended, or ended with the work still coming. */
   end: { event: AuditEvent; operation: Operation | null; note: string };
 }
@@ -70,11 +73,13 @@ class WorkAfterCancel implements RuleWatch {
   readonly #cases: Case[] = [];
   /** Work whose function lies where modules are, but in none that is there when the trace is over. */
   readonly #strays: Operation[] = [];
+  readonly #exited: ExitedCode;
   /** Sources that name the functions of work where they can. */
   readonly #named = new Set<number>();
 
   constructor(context: RuleContext) {
     this.#context = context;
+    this.#exited = new ExitedCode(context);
     for (const entry of context.world.classes()) {
       for (const [name, argument] of Object.entries(entry.works?.until ?? {})) this.#until.set(name, argument);
       for (const name of entry.works?.functions ?? []) this.#claims.set(name, entry);
@@ -101,6 +106,7 @@ class WorkAfterCancel implements RuleWatch {
   }
 
   called(call: Call): void {
+    this.#exited.note(call);
     const argument = this.#until.get(call.function.name);
     if (argument === undefined) return;
     const index = call.function.prototype.parameters.findIndex(({ name }) => name === argument);
@@ -163,12 +169,13 @@ class WorkAfterCancel implements RuleWatch {
     const gone = [...this.#context.world.owners.known].filter(({ kind, ended }) => kind === "module" && ended !== null);
     const last = gone.sort((a, b) => Number((a.ended?.time ?? 0n) - (b.ended?.time ?? 0n))).at(-1);
     if (!last?.ended || !last.endedBy || last.ended.time >= event.time) return;
-    const note =
-      gone.length > 1
-        ? `module ${last.name} is unloaded, the last of ${gone.length}`
-        : `module ${last.name} is unloaded`;
-    const end = { event: last.endedBy.event, operation: last.endedBy, note };
-    keep(this.#cases, { variant: "work-after-owner", operation, cancel: null, end, name: `[${last.name}]` });
+    const home = this.#exited.moduleAt(BigInt(operation.callee ?? 0), event);
+    const isGuess = home === null;
+    const { name, endedBy } = home ?? last;
+    if (endedBy === null) return;
+    const note = `module ${name} is unloaded${isGuess && gone.length > 1 ? `, the last of ${gone.length}` : ""}`;
+    const end = { event: endedBy.event, operation: endedBy, note };
+    keep(this.#cases, { variant: "work-after-owner", operation, cancel: null, end, name: `[${name}]`, isGuess });
   }
 
   findings(): Finding[] {
@@ -182,7 +189,8 @@ class WorkAfterCancel implements RuleWatch {
     });
   }
 
-  #finding({ variant, operation, cancel, end, name = workFunction(operation) }: Case): Finding {
+  #finding(one: Case): Finding {
+    const { variant, operation, cancel, end, name = workFunction(operation) } = one;
     const entry = this.#claims.get(name) ?? operation.class;
     const { event, object } = operation;
     const did = operation.effect === "queue" ? "queued" : "run";
@@ -201,7 +209,7 @@ class WorkAfterCancel implements RuleWatch {
     return makeFinding({
       rule: "work-after-cancel",
       variant,
-      judgement: this.#judge({ variant, operation, cancel, end }, entry),
+      judgement: this.#judge(one, entry),
       class: entry,
       object: { ...what, generation: 1 },
       title: `${name} was ${did} after ${variant === "work-after-cancel" ? "its cancel" : "its owner's end"}`,
@@ -215,7 +223,7 @@ class WorkAfterCancel implements RuleWatch {
     });
   }
 
-  #judge({ variant, operation, cancel, end }: Case, entry: ClassEntry): Judgement {
+  #judge({ variant, operation, cancel, end, isGuess }: Case, entry: ClassEntry): Judgement {
     const events = [operation.event, cancel?.event ?? end.event, end.event].sort((a, b) => a.id - b.id);
     const [first = operation.event, , last = operation.event] = events;
     const loweredBy: Reason[] = lossesBetween(this.#context, first.time, last.time);
@@ -223,7 +231,7 @@ class WorkAfterCancel implements RuleWatch {
       const text = "that the work is the device's is told by its address only";
       loweredBy.push({ code: "function-unknown", text, probe: operation.event.probe.name });
     }
-    if (variant === "work-after-owner" && isNowhere(operation.callee)) {
+    if (isGuess) {
       const text = "that its function was in that module is told by its address only";
       loweredBy.push({ code: "function-unknown", text, probe: operation.event.probe.name });
     }

@@ -110,3 +110,17 @@ it("a finding leads to its object or to its registration", async () => {
   expect(stales.registrations.nextOrphan(0)).toBe(registration);
   stale.close();
 });
+
+it("what nothing visible destroys is alive until its last reference is gone", async () => {
+  const analysis = await analyze([fixture("device-set-left-6.1.dat.xz")], { keepEvents: true });
+  const audit = new AuditBrowser(analysis.database);
+  const container = [...audit.view.objects()].find(({ class: name }) => name === "vfio_container");
+  const all = audit.operations.page(container!.id, 0, audit.operations.count(container!.id));
+  const aliveAt = (at: bigint) => [
+    audit.objects.aliveAt(at, 1000).some(({ id }) => id === container!.id),
+    audit.objects.aliveCounts(at).some((row) => row.class === "vfio_container"),
+  ];
+  expect(aliveAt(all[0]!.time_ns)).toEqual([true, true]);
+  expect(aliveAt(audit.recording.span().to)).toEqual([false, false]);
+  analysis.close();
+});

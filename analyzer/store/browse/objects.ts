@@ -35,9 +35,13 @@ export interface LiveObject {
   last: string | null;
 }
 
-/** At a moment; one that was replaced is gone, too, only nobody saw when. */
-const ALIVE =
-  "coalesce(o.created_ns, 0) <= ? AND (o.destroyed_ns IS NULL OR o.destroyed_ns > ?) AND o.state <> 'replaced'";
+/**
+ * At a moment (its time twice, and the first event behind it). One that was replaced is gone, too, only nobody saw when;
+ * so is one that nothing visible destroys, once it has no reference left.
+ */
+const ALIVE = `coalesce(o.created_ns, 0) <= ? AND (o.destroyed_ns IS NULL OR o.destroyed_ns > ?) AND o.state <> 'replaced'
+       AND (o.refs_last IS NULL OR o.refs_last <> 0
+            OR EXISTS (SELECT 1 FROM ledger l WHERE l.object = o.id AND l.event >= ?))`;
 
 /** In the order in which they were met first. */
 export class ObjectPages {
@@ -139,6 +143,7 @@ export class ObjectPages {
         before,
         at,
         at,
+        before,
         most,
       )
       .filter((row) => row.last !== null)
@@ -168,6 +173,7 @@ export class ObjectPages {
        WHERE ${ALIVE} GROUP BY class ORDER BY class`,
         at,
         at,
+        this.#recording.eventAt(at + 1n),
       )
       .map((row) => ({ class: text(row.class), count: number(row.n), references: number(row.refs) }));
   }

@@ -53,6 +53,8 @@ const FOUND_ONCE: Habit[] = [
   { ...PLAIN, form: "words", numbers: "bare" },
   { ...PLAIN, form: "perf", arguments: "from 0" },
   { ...PLAIN, instead: 0n },
+  // An attempt to take a reference, and a value that says it failed.
+  { ...PLAIN, instead: 1n, tracepoints: false },
 ];
 
 function accused(outcome: AuditOutcome): string[] {

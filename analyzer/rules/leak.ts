@@ -176,6 +176,11 @@ class Leak implements RuleWatch {
       const text = `the destruction (${destroyers.join(", ")}) was not seen to be recorded both before and after`;
       loweredBy.push({ code: "not-probed", text, probe: null });
     }
+    const attempt = object.history.find(({ effect, outcome }) => effect === "get" && outcome === "unknown");
+    if (attempt) {
+      const text = `whether ${attempt.function} took a reference is not known`;
+      loweredBy.push({ code: "result-unknown", text, probe: attempt.event.probe.name });
+    }
     if (object.state === "replaced") {
       const text = "its address was used again: it was freed after all, or its destruction was not recorded";
       loweredBy.push({ code: "unseen-end", text, probe: null });

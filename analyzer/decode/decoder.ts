@@ -274,6 +274,7 @@ export class Decoder {
         const fromReturn = effect.object === "ret";
         const needsEntry = testsArguments(effect) || effect.within !== undefined;
         if (!fromReturn && (call || !waitsForReturn(effect) || needsEntry)) continue;
+        if (fromReturn && effect.within !== undefined && !this.#isWithin(event, effect.within)) continue;
         const operation = makeOperation(entry, effect.effect, event, known.name);
         operation.spec = effect;
         if (fromReturn && value !== null && value !== 0n && !isErrorPointer(value)) operation.object = asAddress(value);

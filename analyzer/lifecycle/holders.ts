@@ -60,12 +60,13 @@ export class HolderCounts {
     this.#meet(operation, { site });
   }
 
-  balance(entry: ClassEntry): HolderBalance {
+  /** `has` says whether the kernel may have a function: kinds that it lacks are none. */
+  balance(entry: ClassEntry, has: (name: string) => boolean): HolderBalance {
     const counts = this.#counts.get(entry.class);
     if (!counts) return { open: null, unknown: [] };
     const unknown: string[] = [];
     let open = 0;
-    for (const kind of holderKinds(entry)) {
+    for (const kind of holderKinds(entry, has)) {
       const { opened, closed } = counts.get(kind) ?? { opened: 0, closed: 0 };
       const made = opened > 0 ? opened : this.#madeBySites(entry, kind);
       if (made === null) {
@@ -108,9 +109,14 @@ function serves(entry: ClassEntry, site: Site, kind: string): boolean {
   return entry.sites[site.function]?.holders?.includes(kind) === true;
 }
 
-/** All kinds of holders that the class knows. */
-function holderKinds(entry: ClassEntry): string[] {
-  const functions = Object.values(entry.functions).flatMap((spec) => spec.effects.map((effect) => effect.holder));
-  const sites = Object.values(entry.sites).flatMap((site) => site.holders ?? []);
-  return [...new Set([...functions, ...sites].filter((kind) => kind !== undefined))];
+/** All kinds of holders that the class knows and the kernel has; all of them where its module's symbols are missing. */
+function holderKinds(entry: ClassEntry, has: (name: string) => boolean): string[] {
+  const kinds = [
+    ...Object.entries(entry.functions).map(
+      ([name, { effects }]) => [name, effects.flatMap(({ holder }) => holder ?? [])] as const,
+    ),
+    ...Object.entries(entry.sites).map(([name, { holders }]) => [name, holders ?? []] as const),
+  ].filter(([, of]) => of.length > 0);
+  const present = kinds.filter(([name]) => has(name));
+  return [...new Set((present.length > 0 ? present : kinds).flatMap(([, of]) => of))];
 }

@@ -199,7 +199,8 @@ class Leak implements RuleWatch {
     const entry = object.class;
     // What something else than files keeps alive (a group, by its devices) may outlive them all.
     if (entry.files === undefined) return null;
-    const { open, unknown } = this.#holders.balance(entry);
+    const symbols = this.#context.symbols(object.first.event.source);
+    const { open, unknown } = this.#holders.balance(entry, (name) => symbols?.has(name) !== false);
     if (open === null || open > 0) return null;
     if (!beganInTrace(object) || !this.#showsEnds(object)) return null;
     if (this.#context.end() - object.last.event.time < SETTLE_NS) return null;

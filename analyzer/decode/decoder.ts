@@ -115,7 +115,12 @@ export class Decoder {
       use.named ||= signals.some((signal) => isNamed(signal, event));
       return signals;
     }
-    if (meaning.role === "entry" && this.#isEntryKnown(event, meaning)) return [];
+    const known = meaning.role === "entry" ? this.#knownCall(event, meaning) : null;
+    if (known && meaning.role === "entry") {
+      const signals = this.#operations(known, event, meaning, readParameters(event, meaning));
+      use.named ||= signals.length > 0;
+      return signals;
+    }
     const givenUp = this.#giveUpWaiting(this.calls.of(event));
     const signals = this.#signals(event, meaning);
     use.named ||= signals.some((signal) => isNamed(signal, event));
@@ -171,12 +176,12 @@ export class Decoder {
     return meaning;
   }
 
-  /** Whether another tracer's probe has told of this call already. */
-  #isEntryKnown(event: AuditEvent, meaning: Extract<Interpretation, { role: "entry" }>): boolean {
+  /** The call that another tracer's probe has told of already. */
+  #knownCall(event: AuditEvent, meaning: Extract<Interpretation, { role: "entry" }>): Call | null {
     const same = this.calls.innermost(event, meaning.function.name);
-    if (!same || same.entryProbes.includes(event.probe) || !sameParameters(same, event, meaning)) return false;
+    if (!same || same.entryProbes.includes(event.probe) || !sameParameters(same, event, meaning)) return null;
     same.entryProbes.push(event.probe);
-    return true;
+    return same;
   }
 
   /** Whether another tracer's probe has told of this return already. */
@@ -208,28 +213,44 @@ export class Decoder {
       returned: null,
     };
     this.calls.enter(event, call, this.#returnsSeen.has(meaning.function.name));
-    const signals: Signal[] = [{ kind: "call", call }];
+    return [{ kind: "call", call }, ...this.#operations(call, event, meaning, parameters)];
+  }
+
+  /** What a call does, as far as this entry of it tells and no other tracer's did. */
+  #operations(
+    call: Call,
+    event: AuditEvent,
+    meaning: Extract<Interpretation, { role: "entry" }>,
+    parameters: Call["parameters"],
+  ): Signal[] {
+    const signals: Signal[] = [];
     for (const { class: entry, entry: spec } of meaning.function.meanings) {
       for (const effect of spec.effects) {
         if (effect.object === "ret" || isMetByArguments(effect, meaning.function, event, parameters) !== true) continue;
         if (effect.within !== undefined && !this.#isWithin(event, effect.within)) continue;
+        const told = call.operations.find((operation) => operation.spec === effect);
+        if (told && !isNameless(told)) continue;
         const of = (word: string | undefined) => valueAt(word, meaning.function, event, parameters);
         const object = objectOf(effect, entry, event, meaning, parameters);
         const isError = typeof object === "bigint" && isErrorPointer(object);
-        const operation = makeOperation(entry, effect.effect, event, meaning.function.name);
-        operation.spec = effect;
+        const operation = told ?? makeOperation(entry, effect.effect, event, meaning.function.name);
         operation.object = isError ? null : object;
         operation.errorPointer = isError ? asInt(object) : null;
         operation.parent = of(effect.parent) ?? this.#parentOf(entry, event);
         operation.key = isSlot(entry) ? 0n : of(effect.key);
         operation.ops = of(effect.ops);
         operation.exclusive = of(effect.exclusive);
-        operation.holder = effect.holder ?? null;
-        operation.count = effect.count ?? null;
         operation.amount = amountOf(effect, meaning.function, event, parameters);
         operation.target = of(effect.target);
         if (isAside(effect)) operation.read = readCount(event, entry, effect);
         else if (entry.counter && isReadAtOnce(effect)) operation.read = readCounter(event, meaning);
+        if (told) {
+          if (!isNameless(told)) signals.push({ kind: "operation", operation });
+          continue;
+        }
+        operation.spec = effect;
+        operation.holder = effect.holder ?? null;
+        operation.count = effect.count ?? null;
         operation.outcome = waitsForReturn(effect) ? "pending" : "done";
         operation.refusal = spec.refusal ?? null;
         operation.call = call;

@@ -58,6 +58,10 @@ export function parseEventFormat(text: string, system: string): EventFormat | nu
   }
   if (name === "" || !Number.isInteger(id) || id < 0 || id > 0xffff || all.length === 0) return null;
 
+  const isCommon = (field: Field) => field.name.startsWith("common_");
+  const common = all.filter(isCommon);
+  const called = system === "ftrace" ? callFields(name, all) : null;
+  if (called) return { system, name, id, common, returnAddress: null, ...called };
   const named = (wanted: string) => all.find((field) => field.name === wanted && isLong(field)) ?? null;
   const returned = named("__probe_func");
   const address = returned ?? named("__probe_ip");
@@ -66,17 +70,41 @@ export function parseEventFormat(text: string, system: string): EventFormat | nu
   if (returned !== null) kind = "kretprobe";
   else if (address !== null) kind = "kprobe";
   else if (system === "ftrace" && (name === "print" || name === "bprint")) kind = "print";
-  const isCommon = (field: Field) => field.name.startsWith("common_");
   return {
     system,
     name,
     id,
     kind,
     fields: all.filter((field) => !isCommon(field) && field !== address && field !== returnAddress),
-    common: all.filter(isCommon),
+    common,
     address,
     returnAddress,
   };
+}
+
+/** Source: kernel/trace/trace_entries.h. */
+const CALLS: Readonly<Record<string, { kind: ProbeKind; function: string }>> = {
+  function: { kind: "kprobe", function: "ip" },
+  funcgraph_entry: { kind: "kprobe", function: "func" },
+  fgraph_retaddr_entry: { kind: "kprobe", function: "func" },
+  funcgraph_exit: { kind: "kretprobe", function: "func" },
+};
+/** FTRACE_REGS_MAX_ARGS on 64-bit x86; a record that was made without arguments ends before them. */
+const MOST_ARGS = 6;
+
+/** A call that a tracer of functions recorded is a hit on the function's first instruction, a return one of its end. */
+function callFields(name: string, all: readonly Field[]): Pick<EventFormat, "kind" | "address" | "fields"> | null {
+  const spec = Object.hasOwn(CALLS, name) ? CALLS[name] : undefined;
+  const address = all.find((field) => field.name === spec?.function && isLong(field));
+  if (!spec || !address) return null;
+  const args = all.find((field) => field.name === "args" && field.size === 0);
+  const registers = args ? Array.from({ length: MOST_ARGS }, (_, index) => register(args, address.size, index)) : [];
+  const fields = spec.kind === "kretprobe" ? all.filter((field) => field.name === "retval") : registers;
+  return { kind: spec.kind, address, fields };
+}
+
+function register(args: Field, size: number, index: number): Field {
+  return { ...args, name: `arg${index + 1}`, offset: args.offset + size * index, size, content: "integer" };
 }
 
 function isLong({ content, size }: Field): boolean {

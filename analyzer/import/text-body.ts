@@ -97,6 +97,20 @@ function char(text: string): Value {
   return text.length === 3 && text.startsWith("'") && text.endsWith("'") ? text[1]! : toValue(text);
 }
 
+/**
+ * Arguments of a call as the function tracers print them, `kvm=0x1, type=4`: by the names of the prototype. Those of a
+ * function without BTF have no names; of what has more than a register holds the kernel prints none.
+ */
+export function callFields(text: string): Fields {
+  const parts = text.split(", ").filter((part) => part !== "" && part !== "...");
+  const named = parts.slice(0, MAX_FIELDS).map((part) => part.split("=", 2) as [string, string?]);
+  return {
+    names: named.map(([first, value], index) => (value === undefined ? `arg${index + 1}` : first)),
+    // An enum's constant stands behind its number: `reason=0 [APICV_INHIBIT_REASON_DISABLED]`.
+    values: named.map(([first, value]) => toValue((value ?? first).replace(/ \[.*$/, ""))),
+  };
+}
+
 interface KnownBody {
   fields: readonly string[];
   /** A group for each field; a field that this kernel does not print has none. */
@@ -153,7 +167,7 @@ const KNOWN: Record<string, KnownBody> = {
 const STRINGS = new Set("name workqueue parent_comm child_comm comm filename".split(" "));
 
 /** Events that are free text, whatever `key=value` it may hold. */
-const FREE_TEXT = new Set(["console", "bprint", "bputs", "function"]);
+const FREE_TEXT = new Set(["console", "bprint", "bputs"]);
 
 /** `%p` prints 16 digits without 0x. */
 const POINTER = /^[0-9a-f]{16}$/;

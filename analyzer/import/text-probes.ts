@@ -4,6 +4,8 @@
  * A refused probe costs two hash lookups a line. The question is asked when an event's stack has been seen, for
  * trace-cmd's text names the probed function nowhere else, and once more if the function becomes known only later.
  */
+import type { CallLine } from "./call-line.js";
+import { NameSet } from "./name-set.js";
 import { parseLocation } from "./text-stack.js";
 import type { CodeLocation, Probe, ProbeKind, Stack, Wants } from "./trace-event.js";
 
@@ -13,7 +15,7 @@ const MAX_SITES = 65_536;
 const MAX_LAYOUTS = 16_384;
 
 /** What a name is to the reader, apart from being an event's. */
-type Role = "event" | "kernel-stack" | "user-stack" | "print";
+type Role = "event" | "kernel-stack" | "user-stack" | "print" | "call";
 
 const ROLES = new Map<string, Role>([
   ["kernel_stack", "kernel-stack"],
@@ -22,6 +24,9 @@ const ROLES = new Map<string, Role>([
   ["<user", "user-stack"],
   ["print", "print"],
   ["tracing_mark_write", "print"],
+  ["function", "call"],
+  ["funcgraph_entry", "call"],
+  ["funcgraph_exit", "call"],
 ]);
 
 /** A probe and the answer of whoever reads. */
@@ -59,7 +64,7 @@ export class ProbeSite {
 
   constructor(
     readonly kind: ProbeKind,
-    private readonly name: ProbeName,
+    private readonly name: Pick<ProbeName, "system" | "event">,
     readonly at: CodeLocation | null,
     private readonly table: ProbeTable,
   ) {}
@@ -70,12 +75,13 @@ export class ProbeSite {
     let choice = this.layouts.get(key);
     if (!choice) {
       if (this.table.layoutCount >= MAX_LAYOUTS) return null;
-      this.table.layoutCount++;
       const { kind, at } = this;
       const name = kind === "print" ? "print" : this.name.event;
       const probe = { kind, system: this.name.system, name, fields, at };
       choice = new ProbeChoice(probe, this, this.table.wants);
       this.layouts.set(key, choice);
+      // Refused here and now, its lines are not looked at again. Whether a nameless one is wanted its stack may tell.
+      if (this.isNameless() || !choice.isRefused()) this.table.layoutCount++;
     }
     return choice;
   }
@@ -109,6 +115,8 @@ export class ProbeName {
   /** Its lines that are no probe hits. */
   readonly tracepoint: ProbeSite;
   private readonly sites = new Map<number, ProbeSite>();
+  private entry: ProbeSite | null = null;
+  private exit: ProbeSite | null = null;
 
   constructor(
     readonly text: string,
@@ -137,10 +145,21 @@ export class ProbeName {
   }
 }
 
+/** A function that a tracer of functions names: its calls and returns are hits of probes that nobody had to set. */
+export interface CalledFunction {
+  bytes: Buffer;
+  next: CalledFunction | null;
+  calls: ProbeSite;
+  returns: ProbeSite;
+}
+
 export class ProbeTable {
   private readonly names = new Map<number, ProbeName>();
-  layoutCount = 0;
   private nameCount = 0;
+  private readonly called = new Map<number, CalledFunction>();
+  /** Those that nobody wants to know of; made when the first is met. */
+  private refused: NameSet | null = null;
+  layoutCount = 0;
   private siteCount = 0;
   private readonly functions = new Map<bigint, { place: CodeLocation | null; sites: ProbeSite[] }>();
 
@@ -148,15 +167,37 @@ export class ProbeTable {
 
   /** The name in `buffer[start, end)`; null when there are more names than a real trace has. */
   find(buffer: Buffer, start: number, end: number, hash: number): ProbeName | null {
-    const first = this.names.get(hash);
-    for (let name = first ?? null; name; name = name.next) if (equals(name.bytes, buffer, start, end)) return name;
+    const first = this.names.get(hash) ?? null;
+    const known = findName(first, buffer, start, end);
+    if (known) return known;
     if (this.nameCount >= MAX_NAMES) return null;
     this.nameCount++;
     const bytes = Buffer.from(buffer.subarray(start, end));
     const name = new ProbeName(bytes.toString("latin1"), bytes, this);
-    name.next = first ?? null;
+    name.next = first;
     this.names.set(hash, name);
     return name;
+  }
+
+  /** The function that a line of a function tracer names; null where nobody wants to know of it. */
+  findCalled(buffer: Buffer, { nameStart, nameEnd, nameHash }: CallLine): CalledFunction | null {
+    this.refused ??= new NameSet();
+    if (this.refused.has(buffer, nameStart, nameEnd, nameHash)) return null;
+    const first = this.called.get(nameHash) ?? null;
+    const known = findName(first, buffer, nameStart, nameEnd);
+    if (known) return known;
+    if (this.refused.isFull) return null;
+    const bytes = Buffer.from(buffer.subarray(nameStart, nameEnd));
+    const event = bytes.toString("latin1");
+    const at = { address: null, symbol: event, offset: 0, module: null };
+    if (!this.wants({ kind: "kprobe", system: null, name: event, fields: [], at })) {
+      this.refused.add(buffer, nameStart, nameEnd, nameHash);
+      return null;
+    }
+    const site = (kind: ProbeKind) => new ProbeSite(kind, { system: null, event }, at, this);
+    const called = { bytes, next: first, calls: site("kprobe"), returns: site("kretprobe") };
+    this.called.set(nameHash, called);
+    return called;
   }
 
   /** The site of a body not met before; null when there are too many to remember. */
@@ -272,6 +313,17 @@ function hashLocation(buffer: Buffer, start: number, end: number): number | null
     }
   }
   return raw ? hash : null;
+}
+
+/** The one of these bytes in a chain of those with the same hash. */
+function findName<T extends { bytes: Buffer; next: T | null }>(
+  first: T | null,
+  buffer: Buffer,
+  start: number,
+  end: number,
+): T | null {
+  for (let name = first; name; name = name.next) if (equals(name.bytes, buffer, start, end)) return name;
+  return null;
 }
 
 function equals(bytes: Buffer, buffer: Buffer, start: number, end: number): boolean {

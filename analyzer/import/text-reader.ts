@@ -1,7 +1,8 @@
 /** Reads a text line by line: records, stacks, loss marks, and what is none of these. */
 
+import { CALL, CallLine, durationOf, GRAPH_IS_A_PART, readCall, resultOf } from "./call-line.js";
 import { Lines, MAX_LINE } from "./lines.js";
-import { printText, probeFields, tracepointFields } from "./text-body.js";
+import { callFields, type Fields, printText, probeFields, tracepointFields } from "./text-body.js";
 import { commOf, EventLine, flagsOf, prefixLength, toTime } from "./text-line.js";
 import { MARK_LENGTH, type Mark } from "./text-marks.js";
 import { type ProbeName, type ProbeSite, ProbeTable, probedLocation } from "./text-probes.js";
@@ -36,6 +37,11 @@ export interface TextDialect {
 /** Of a line: the event made of it if that is wanted, null for another record, undefined for what is no record. */
 export class TextReader extends Lines<Held | null | undefined> {
   private readonly line = new EventLine();
+  private readonly call = new CallLine();
+  /** Of the line in hand, one of `CALL`; NONE for all but the lines of the function tracers. */
+  private callKind: number = CALL.NONE;
+  /** Somebody wanted a call that function_graph shows. */
+  private usesGraph = false;
   private readonly stacks: TextStacks;
   private readonly probes: ProbeTable;
   /** The event whose stack is being read, and its frames so far. */
@@ -80,7 +86,9 @@ export class TextReader extends Lines<Held | null | undefined> {
     if (this.tracks.sources > 1) {
       this.notes.warn(`lines of ${this.tracks.sources} files or instances: read as those of one machine`, null, null);
     }
-    return [];
+    if (!this.usesGraph) return [];
+    this.notes.warn(GRAPH_IS_A_PART, null, null);
+    return [this.leaveOut()];
   }
 
   protected readLine(buffer: Buffer, from: number, end: number, offset: number | null): Held | null | undefined {
@@ -126,27 +134,75 @@ export class TextReader extends Lines<Held | null | undefined> {
     this.tracks.last = track;
     if (name === null) return this.overflow();
     if (isStack) return null;
+    if (name.role === "call") return this.readCalled(buffer, track, capture);
     const site = name.site(buffer, line.bodyStart, line.bodyEnd);
     const held = site.refused ? null : this.build(buffer, name, site, capture);
     track.previous = { tid: line.tid, site, held };
     if (this.dialect.stackFollows) this.startStack(buffer, track.previous);
     if (held) {
-      this.timeline.add(held);
-      if (line.hasCpu) track.open.add(held);
-      else held.waits = false;
+      this.add(track, held);
       if (site.kind === "tracepoint" || site.kind === "print") this.continued = held;
     }
     return held;
   }
 
-  /** Function tracer lines have no name of their own and would flood the table with functions. */
+  private add(track: Track, held: Held): void {
+    this.timeline.add(held);
+    if (this.line.hasCpu) track.open.add(held);
+    else held.waits = false;
+  }
+
+  /** Lines of the function tracers have no name of their own: the functions would flood the table of events. */
   private findName(buffer: Buffer): ProbeName | null {
-    const { line } = this;
-    const arrow = line.nameEnd + 1;
-    if (!line.named && buffer[arrow] === 0x3c && buffer[arrow + 1] === 0x2d) {
-      return this.probes.find(FUNCTION, 0, FUNCTION.length, FUNCTION_HASH);
+    const { line, probes } = this;
+    if (!line.named) {
+      this.callKind = readCall(buffer, line.bodyStart, line.bodyEnd, false, this.call);
+      if (this.callKind !== CALL.NONE) return probes.find(FUNCTION, 0, FUNCTION.length, FUNCTION_HASH);
     }
-    return this.probes.find(buffer, line.nameStart, line.nameEnd, line.nameHash);
+    const name = probes.find(buffer, line.nameStart, line.nameEnd, line.nameHash);
+    if (name?.role === "call") {
+      const pipe = buffer.indexOf(PIPE, line.bodyStart);
+      const start = pipe < 0 || pipe >= line.bodyEnd ? line.bodyStart : pipe + 1;
+      this.callKind = readCall(buffer, start, line.bodyEnd, true, this.call);
+    }
+    return name;
+  }
+
+  /** A call is a hit of a probe on the function's first instruction, a return one of a return probe. */
+  private readCalled(buffer: Buffer, track: Track, capture: Capture): Held | null {
+    const { line, call, callKind, probes } = this;
+    track.previous = null;
+    if (callKind === CALL.NONE) return null;
+    const called = probes.findCalled(buffer, call);
+    if (called === null) return null;
+    let held: Held | null = null;
+    if ((callKind & CALL.ENTRY) !== 0) {
+      const fields = callFields(buffer.toString("latin1", call.argsStart, call.argsEnd));
+      held = this.hit(buffer, called.calls, fields, capture);
+      if (held) {
+        track.previous = { tid: line.tid, site: called.calls, held };
+        this.add(track, held);
+      }
+    }
+    if ((callKind & CALL.RETURN) !== 0) held = this.readReturn(buffer, called.returns, track, capture) ?? held;
+    this.usesGraph ||= held !== null && call.isGraph;
+    return held;
+  }
+
+  private readReturn(buffer: Buffer, site: ProbeSite, track: Track, capture: Capture): Held | null {
+    const { line, call, callKind } = this;
+    const result = resultOf(buffer.toString("latin1", call.nameEnd, line.bodyEnd));
+    if (callKind === CALL.LEAF) {
+      const columns = buffer.toString("latin1", line.named ? line.bodyStart : line.commEnd, call.nameStart);
+      line.nanos += durationOf(columns);
+      line.seconds += Math.floor(line.nanos / 1e9);
+      line.nanos %= 1e9;
+      if (line.hasCpu) track.open.follow(line.seconds, line.nanos);
+    }
+    const fields = result === null ? NO_FIELDS : { names: ["ret"], values: [result] };
+    const held = this.hit(buffer, site, fields, capture);
+    if (held) this.add(track, held);
+    return held;
   }
 
   private build(buffer: Buffer, name: ProbeName, site: ProbeSite, capture: Capture): Held | null {
@@ -159,10 +215,23 @@ export class TextReader extends Lines<Held | null | undefined> {
         : site.kind === "print"
           ? { names: ["buf"], values: [printText(name.text, body)] }
           : tracepointFields(name.event, body);
+    return this.hit(buffer, site, fields, capture, location?.returnsTo ?? null);
+  }
+
+  /** An event with these fields, at the line's time. */
+  private hit(
+    buffer: Buffer,
+    site: ProbeSite,
+    fields: Fields,
+    capture: Capture,
+    returnsTo: CodeLocation | null = null,
+  ): Held | null {
+    const { line } = this;
     const choice = site.choose(fields.names);
     if (choice === null) return this.overflow();
+    if (site.refused) return null;
     let flags = flagsOf(buffer, line);
-    if (location !== null && this.dialect.lacksNmi && line.rawFlags < 0 && flags !== null && flags & 0x08) flags = null;
+    if (site.at !== null && this.dialect.lacksNmi && line.rawFlags < 0 && flags !== null && flags & 0x08) flags = null;
     const event: TraceEvent = {
       kind: "event",
       probe: choice.probe,
@@ -172,7 +241,7 @@ export class TextReader extends Lines<Held | null | undefined> {
       comm: commOf(buffer, line),
       flags,
       args: fields.values,
-      returnsTo: location?.returnsTo ?? null,
+      returnsTo,
       stack: null,
       nextOnCpu: null,
     };
@@ -258,6 +327,8 @@ export class TextReader extends Lines<Held | null | undefined> {
   }
 }
 
+const PIPE = 0x7c;
+const NO_FIELDS: Fields = { names: [], values: [] };
 const FUNCTION = Buffer.from("function");
 const FUNCTION_HASH = FUNCTION.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0);
 

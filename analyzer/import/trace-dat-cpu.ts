@@ -4,7 +4,7 @@ import type { RecordBytes, TextTable } from "./record-fields.js";
 import { type Chunk, makeChunk, type PageLayout, PageWalker } from "./ring-buffer.js";
 import type { MissingPages, Pages } from "./trace-dat-chunks.js";
 import type { Report } from "./trace-dat-file.js";
-import { ACTION, type RecordDecoder } from "./trace-dat-records.js";
+import { ACTION, isGraph, type RecordDecoder } from "./trace-dat-records.js";
 import type { Address, Gap, Nanoseconds, TraceEvent, TraceItem } from "./trace-event.js";
 
 export interface CpuSource {
@@ -135,7 +135,7 @@ export class CpuStream {
     record.start = this.walker.start;
     record.end = this.walker.end;
     const action = decoder.actions[id] || decoder.meet(id);
-    if (action === ACTION.GRAPH_ENTRY || action === ACTION.GRAPH_EXIT) this.countLeaf(id, action);
+    if (isGraph(action)) this.countLeaf(id, action);
     const isOfPending = pending !== null && decoder.tidOf(record) === pending.tid;
 
     if (action === ACTION.KERNEL_STACK && isOfPending && pending.stack === null) {
@@ -143,7 +143,7 @@ export class CpuStream {
       return;
     }
     if (action === ACTION.USER_STACK && isOfPending) return;
-    const probe = action === ACTION.DECODE ? decoder.probeOf(id, record) : null;
+    const probe = action === ACTION.DECODE || isGraph(action) ? decoder.probeOf(id, record) : null;
     if (pending === null && probe === null) return;
     const now = this.now();
     if (pending !== null) this.settle(now);

@@ -1,5 +1,6 @@
 /** Reads the events of a trace.dat: all CPUs of all buffers in one order. */
 
+import { GRAPH_IS_A_PART } from "./call-line.js";
 import { mergeByTime } from "./merge.js";
 import { TextTable } from "./record-fields.js";
 import { blankFacts } from "./source-facts.js";
@@ -86,6 +87,12 @@ async function* readItems(
     yield [gap];
   }
   yield* mergeByTime(streams);
+  if (decoder.usesGraph) {
+    report("warning", null, GRAPH_IS_A_PART);
+    const gap = wholeGap("left-out", null, null);
+    facts.gaps.push(gap);
+    yield [gap];
+  }
 
   for (const { cpu, recordCount, first, last, gaps } of streams) {
     facts.eventCount += recordCount;

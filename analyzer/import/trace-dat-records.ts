@@ -21,8 +21,14 @@ const OWN_ACTIONS: Readonly<Record<string, number>> = {
   kernel_stack: ACTION.KERNEL_STACK,
   user_stack: ACTION.USER_STACK,
   funcgraph_entry: ACTION.GRAPH_ENTRY,
+  fgraph_retaddr_entry: ACTION.GRAPH_ENTRY,
   funcgraph_exit: ACTION.GRAPH_EXIT,
 };
+
+/** Records of the function_graph tracer are counted in their own way, and may be wanted. */
+export function isGraph(action: number): boolean {
+  return action === ACTION.GRAPH_ENTRY || action === ACTION.GRAPH_EXIT;
+}
 
 export interface RecordContext {
   formats: ReadonlyMap<number, EventFormat>;
@@ -36,6 +42,9 @@ export interface RecordContext {
   onUnknown(id: number): void;
 }
 
+/** More than a kernel has functions that can be traced; bounds memory on hostile input. */
+const MOST_ADDRESSES = 262_144;
+
 /** Where a stack record has its frames, and how many. */
 interface StackFields {
   id: number;
@@ -46,6 +55,8 @@ interface StackFields {
 export class RecordDecoder {
   /** By event id; UNMET until `meet` was called. */
   readonly actions = new Uint8Array(0x10000);
+  /** Whether a record of the function_graph tracer was wanted. */
+  usesGraph = false;
   private readonly decoders: (EventDecoder | undefined)[] = [];
   /** Of the kind of stack record met last; there is seldom another. */
   private stack: StackFields | null = null;
@@ -66,11 +77,12 @@ export class RecordDecoder {
     let action: number = ACTION.SKIP;
     const own = format?.system === "ftrace" ? OWN_ACTIONS[format.name] : undefined;
     if (format === undefined) onUnknown(id);
-    else if (own !== undefined) action = own;
+    else if (own === ACTION.KERNEL_STACK || own === ACTION.USER_STACK) action = own;
     else {
       const decoder = new EventDecoder(format, stacks, wants);
       this.decoders[id] = decoder;
-      if (decoder.mayBeWanted) action = ACTION.DECODE;
+      if (own !== undefined) action = own;
+      else if (decoder.mayBeWanted) action = ACTION.DECODE;
     }
     this.actions[id] = action;
     return action;
@@ -86,6 +98,7 @@ export class RecordDecoder {
   }
 
   decode(id: number, probe: Probe, record: RecordBytes, time: Nanoseconds, cpu: number): TraceEvent {
+    if (isGraph(this.actions[id]!)) this.usesGraph = true;
     const tid = this.tidOf(record);
     const { format } = this.decoders[id]!;
     const returnAddress = format.returnAddress === null ? null : readAddress(record, format.returnAddress);
@@ -117,8 +130,8 @@ export class RecordDecoder {
 
   /** The function of a record of the function_graph tracer; null where the record is too short to hold it. */
   functionOf(id: number, record: RecordBytes): Address | null {
-    const func = this.context.formats.get(id)?.fields.find(({ name }) => name === "func");
-    return func?.content === "integer" ? readAddress(record, func) : null;
+    const func = this.context.formats.get(id)?.address ?? null;
+    return func === null ? null : readAddress(record, func);
   }
 
   /**
@@ -160,6 +173,8 @@ function readValues(record: RecordBytes, fields: readonly Field[]): Value[] {
 /** The probes of one event format: one, or for kprobe events one for each address that they sit on. */
 class EventDecoder {
   private readonly probe: Probe | null = null;
+  /** By the address's first word: the second is nearly always the same one. */
+  private readonly byWord = new Map<number, { second: number; probe: Probe | null }>();
   private readonly byAddress = new Map<bigint, Probe | null>();
   /** The address met last, as words: most events have a single one, and comparing words makes no bigint. */
   private lastWords: [number, number] | null = null;
@@ -186,22 +201,29 @@ class EventDecoder {
     const second = address.size === 8 ? record.view.getUint32(at + 4, record.littleEndian) : 0;
     if (this.lastWords !== null && this.lastWords[0] === first && this.lastWords[1] === second) return this.lastProbe;
     this.lastWords = [first, second];
-    this.lastProbe = this.probeAt(readAddress(record, address)!);
+    this.lastProbe = this.probeAt(first, second, record, address);
     return this.lastProbe;
   }
 
-  private probeAt(address: bigint): Probe | null {
+  private probeAt(first: number, second: number, record: RecordBytes, field: Field): Probe | null {
+    const known = this.byWord.get(first);
+    if (known?.second === second) return known.probe;
+    const address = readAddress(record, field)!;
     let probe = this.byAddress.get(address);
     if (probe === undefined) {
+      if (this.byAddress.size >= MOST_ADDRESSES) return null;
       probe = this.makeProbe(address);
       this.byAddress.set(address, probe);
     }
+    if (!known) this.byWord.set(first, { second, probe });
     return probe;
   }
 
   private makeProbe(address: bigint | null): Probe | null {
     const { kind, system, name, fields } = this.format;
-    const at = address === null ? null : this.stacks.locate(address);
+    const place = address === null ? null : this.stacks.locate(address);
+    // The tracers of functions show all of a module: that nobody asked for one by name says so.
+    const at = place !== null && system === "ftrace" ? { ...place, module: null } : place;
     const probe: Probe = { kind, system, name, fields: fields.map((field) => field.name), at };
     return this.wants(probe) ? probe : null;
   }

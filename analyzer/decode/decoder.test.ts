@@ -80,6 +80,16 @@ describe("one operation seen by several probes counts once", () => {
     ).toEqual(["put done", "put done"]);
   });
 
+  it("GIVEN two tracers' entry probes of which the second tells the object or the count", async () => {
+    for (const first of ["", VM]) {
+      const [operation, ...more] = await operationsIn(`
+        wl-1 [000] ..... 10.000000: p1: (kvm_put_kvm+0x0/0x80 [kvm]) ${first}
+        wl-1 [000] ..... 10.000400: p2: (kvm_put_kvm+0x4/0x80 [kvm]) ${VM} refs=2`);
+      expect(operation).toMatchObject({ object: 0xffffca47c0409000n, read: { value: 2 } });
+      expect(new Set([operation, ...more])).toHaveLength(1);
+    }
+  });
+
   it("GIVEN two tracers' entry and return probes on a register that is refused THEN one entry is accused, the right one", async () => {
     const outcome = await auditDrawn(`
       insmod-140 [000] .....  9.900000: module_load: kvm_amd OE

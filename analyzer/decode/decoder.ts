@@ -229,7 +229,17 @@ export class Decoder {
         if (effect.object === "ret" || isMetByArguments(effect, meaning.function, event, parameters) !== true) continue;
         if (effect.within !== undefined && !this.#isWithin(event, effect.within)) continue;
         const told = call.operations.find((operation) => operation.spec === effect);
-        if (told && !isNameless(told)) continue;
+        const read = isAside(effect)
+          ? readCount(event, entry, effect)
+          : entry.counter && isReadAtOnce(effect)
+            ? readCounter(event, meaning)
+            : null;
+        if (told && !isNameless(told)) {
+          if (told.read !== null || read === null) continue;
+          told.read = read;
+          signals.push({ kind: "update", operation: told, what: "read" });
+          continue;
+        }
         const of = (word: string | undefined) => valueAt(word, meaning.function, event, parameters);
         const object = objectOf(effect, entry, event, meaning, parameters);
         const isError = typeof object === "bigint" && isErrorPointer(object);
@@ -242,8 +252,7 @@ export class Decoder {
         operation.exclusive = of(effect.exclusive);
         operation.amount = amountOf(effect, meaning.function, event, parameters);
         operation.target = of(effect.target);
-        if (isAside(effect)) operation.read = readCount(event, entry, effect);
-        else if (entry.counter && isReadAtOnce(effect)) operation.read = readCounter(event, meaning);
+        operation.read = read;
         if (told) {
           if (!isNameless(told)) signals.push({ kind: "operation", operation });
           continue;

@@ -32,6 +32,7 @@ function openText(input: Input): TraceReader {
     stackFollows: false,
     isLoose: head.isWrapped || head.graph,
     lacksNmi: report,
+    showsCalls: !head.hasProbes,
     prefix,
   };
   return makeTextReader(

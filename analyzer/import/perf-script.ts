@@ -13,6 +13,7 @@ const DIALECT: TextDialect = {
   stackFollows: true,
   isLoose: true,
   lacksNmi: false,
+  showsCalls: false,
   prefix: 0,
 };
 

@@ -115,8 +115,6 @@ export class ProbeName {
   /** Its lines that are no probe hits. */
   readonly tracepoint: ProbeSite;
   private readonly sites = new Map<number, ProbeSite>();
-  private entry: ProbeSite | null = null;
-  private exit: ProbeSite | null = null;
 
   constructor(
     readonly text: string,

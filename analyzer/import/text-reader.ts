@@ -30,6 +30,11 @@ export interface TextDialect {
   isLoose: boolean;
   /** Letters of the flags column lack the NMI bit (trace-cmd): a breakpoint cannot be told from an interrupt. */
   lacksNmi: boolean;
+  /**
+   * Calls that the function tracers show are events. Not where somebody set probes: their silence means more when
+   * nothing stands beside them that tells less.
+   */
+  showsCalls: boolean;
   /** Bytes of `FILE: ` or `INSTANCE: ` before each line. */
   prefix: number;
 }
@@ -172,7 +177,7 @@ export class TextReader extends Lines<Held | null | undefined> {
   private readCalled(buffer: Buffer, track: Track, capture: Capture): Held | null {
     const { line, call, callKind, probes } = this;
     track.previous = null;
-    if (callKind === CALL.NONE) return null;
+    if (callKind === CALL.NONE || !this.dialect.showsCalls) return null;
     const called = probes.findCalled(buffer, call);
     if (called === null) return null;
     let held: Held | null = null;

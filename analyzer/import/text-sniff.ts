@@ -13,6 +13,8 @@ export interface TextHead {
   isWrapped: boolean;
   /** The function_graph tracer's lines, with time and task. */
   graph: boolean;
+  /** Somebody set probes, which tell more than the function tracers' calls. */
+  hasProbes: boolean;
   /** Why it cannot be read although it is a trace, and what to do; null when it can. */
   refusal: string | null;
   /** Bytes of `FILE: ` or `INSTANCE: ` before each line. */
@@ -32,6 +34,9 @@ const FRAME_OR_MARK = /^\s*=> |^#|^(?:.*: )?CPU:?\s?\d+ (?:is empty|\[)/;
 const PERF_EVENT = /^\s*\S.*\s\d+(?:\/\d+)?\s+(?:\[\d{3}\]\s+)?\d+\.\d{6,9}:\s+(?:\d+\s+)?\S+:/;
 const SYSTRACE = /^\s*<[\s\S]*(?:<title>Android System Trace|<!-- BEGIN TRACE -->)/i;
 const GRAPH = /^\s*(?:[\d.]+ \|\s*)?\d+\)\s.*\|/;
+
+/** `name: (function+0x0/0x10`, `name: (ffffffffc049ded0`; trace-cmd pads. */
+const PROBE = /: +\((?:[\w.]+\+0x|(?:0x)?[0-9a-f]{8,16}\b)/;
 
 /** Trace options that print no event lines, and what their lines look like. */
 const REFUSED_OPTIONS: { option: string; line: RegExp }[] = [
@@ -65,6 +70,7 @@ export function readHead(head: Buffer): TextHead {
     hasHeader: header !== null,
     isWrapped: systrace,
     graph: graph && tally.placed > 0,
+    hasProbes: PROBE.test(head.toString("latin1")),
     refusal:
       graph && tally.placed === 0
         ? refuseTracer(tracer)

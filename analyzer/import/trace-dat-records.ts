@@ -45,6 +45,11 @@ export interface RecordContext {
 /** More than a kernel has functions that can be traced; bounds memory on hostile input. */
 const MOST_ADDRESSES = 262_144;
 
+/** Of the function and function_graph tracers. */
+function isCall({ system, address }: EventFormat): boolean {
+  return system === "ftrace" && address !== null;
+}
+
 /** Where a stack record has its frames, and how many. */
 interface StackFields {
   id: number;
@@ -60,11 +65,18 @@ export class RecordDecoder {
   private readonly decoders: (EventDecoder | undefined)[] = [];
   /** Of the kind of stack record met last; there is seldom another. */
   private stack: StackFields | null = null;
+  /**
+   * Somebody set probes: their silence means more when the function tracers' calls, which tell less, do not stand
+   * beside them.
+   */
+  private readonly hasProbes: boolean;
   private readonly pidOffset: number;
   private readonly flagsOffset: number;
 
   constructor(private readonly context: RecordContext) {
-    const [format] = context.formats.values();
+    const formats = [...context.formats.values()];
+    const [format] = formats;
+    this.hasProbes = formats.some((one) => one.kind === "kprobe" && !isCall(one));
     const offsetOf = (name: string) => format?.common.find((field) => field.name === name)?.offset;
     this.pidOffset = offsetOf("common_pid") ?? 4;
     this.flagsOffset = offsetOf("common_flags") ?? 2;
@@ -78,6 +90,7 @@ export class RecordDecoder {
     const own = format?.system === "ftrace" ? OWN_ACTIONS[format.name] : undefined;
     if (format === undefined) onUnknown(id);
     else if (own === ACTION.KERNEL_STACK || own === ACTION.USER_STACK) action = own;
+    else if (isCall(format) && this.hasProbes) action = own ?? ACTION.SKIP;
     else {
       const decoder = new EventDecoder(format, stacks, wants);
       this.decoders[id] = decoder;
@@ -94,7 +107,7 @@ export class RecordDecoder {
 
   /** The wanted probe that a record belongs to, or null. */
   probeOf(id: number, record: RecordBytes): Probe | null {
-    return this.decoders[id]!.probeOf(record);
+    return this.decoders[id]?.probeOf(record) ?? null;
   }
 
   decode(id: number, probe: Probe, record: RecordBytes, time: Nanoseconds, cpu: number): TraceEvent {
@@ -223,7 +236,7 @@ class EventDecoder {
     const { kind, system, name, fields } = this.format;
     const place = address === null ? null : this.stacks.locate(address);
     // The tracers of functions show all of a module: that nobody asked for one by name says so.
-    const at = place !== null && system === "ftrace" ? { ...place, module: null } : place;
+    const at = place !== null && isCall(this.format) ? { ...place, module: null } : place;
     const probe: Probe = { kind, system, name, fields: fields.map((field) => field.name), at };
     return this.wants(probe) ? probe : null;
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ByteWriter } from "./testing/byte-writer.js";
 import {
   exampleTrace,
+  FUNCTION,
   GRAPH_ENTRY,
   GRAPH_EXIT,
   INIT,
@@ -37,6 +38,11 @@ function tell(item: TraceItem): string {
 /** The example with these pages on CPU 0 only. */
 function pages(...list: BuiltPage[]): BuiltTrace {
   return exampleTrace({ buffers: new Map([["", new Map([[0, list]])]]) });
+}
+
+/** A recording in which nobody set a probe: only there are calls events. */
+function withoutProbes(built: BuiltTrace): BuiltTrace {
+  return { ...built, formats: built.formats.filter(({ system }) => system === "ftrace") };
 }
 
 const EXAMPLE = [
@@ -99,9 +105,33 @@ describe("records of the function_graph tracer", () => {
     }
   });
 
+  it("is a hit of a probe where nobody set one, and proves nothing by what it does not show", async () => {
+    const built = pages({ time: 0n, records: [enter(PUT), exit(PUT)] });
+    expect((await read(buildTraceDat(built))).events).toEqual([]);
+    const { events, facts } = await read(buildTraceDat(withoutProbes(built)));
+    expect(events.map(tell)).toEqual([
+      "CPU 0/KVM-70 [0] 1..2 kprobe funcgraph_entry() at kvm_put_kvm.part.0+0",
+      "CPU 0/KVM-70 [0] 2..null kretprobe funcgraph_exit() at kvm_put_kvm.part.0+0",
+    ]);
+    expect(facts.gaps.map(({ code }) => code)).toEqual(["left-out"]);
+  });
+
   it("may go on in the next page", async () => {
     const file = buildTraceDat(pages({ time: 0n, records: [enter(PUT)] }, { time: 9n, records: [exit(PUT)] }));
     expect((await read(file)).facts.eventCount).toBe(1);
+  });
+});
+
+describe("records of the function tracer", () => {
+  it("are hits of probes on the functions, with the arguments where they were recorded", async () => {
+    const call = (args: bigint[]) => ({ format: FUNCTION, delta: 1, tid: 70, values: [REGISTER, INIT, args] });
+    const records = [call([1n, 2n, 3n, 4n, 5n, 6n]), call([])];
+    const { events, facts } = await read(buildTraceDat(withoutProbes(pages({ time: 0n, records }))));
+    expect(events.map(({ probe, args }) => [probe.kind, probe.at?.symbol, probe.fields.join(), args])).toEqual([
+      ["kprobe", "kvm_register_device_ops", "arg1,arg2,arg3,arg4,arg5,arg6", [1n, 2n, 3n, 4n, 5n, 6n]],
+      ["kprobe", "kvm_register_device_ops", "arg1,arg2,arg3,arg4,arg5,arg6", Array(6).fill(null)],
+    ]);
+    expect(facts.gaps).toEqual([]);
   });
 });
 

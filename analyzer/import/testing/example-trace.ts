@@ -79,6 +79,18 @@ export const PRINT: BuiltFormat = {
   ],
 };
 
+/** Linux 7.2; before 6.15 without the arguments. */
+export const FUNCTION: BuiltFormat = {
+  system: "ftrace",
+  name: "function",
+  id: 1,
+  fields: [
+    { declaration: "unsigned long ip", size: "long" },
+    { declaration: "unsigned long parent_ip", size: "long" },
+    { declaration: "unsigned long args[]", size: 0 },
+  ],
+};
+
 /** Linux 6.1. */
 export const GRAPH_ENTRY: BuiltFormat = {
   system: "ftrace",
@@ -134,6 +146,7 @@ export function exampleTrace(changes: Partial<BuiltTrace> = {}): BuiltTrace {
       KERNEL_STACK,
       USER_STACK,
       PRINT,
+      FUNCTION,
       GRAPH_ENTRY,
       GRAPH_EXIT,
     ],

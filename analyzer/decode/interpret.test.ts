@@ -11,6 +11,18 @@ async function meaningOf(body: string): Promise<Interpretation> {
   return interpret((event as { probe: Probe }).probe, catalog);
 }
 
+it("the function tracer's registers beyond the prototype are no counter, as a stranger's argument there may be", () => {
+  const probe: Probe = {
+    kind: "kprobe",
+    system: null,
+    name: "x",
+    fields: ["arg1", "arg2"],
+    at: { address: null, symbol: "kvm_put_kvm", offset: 0, module: null },
+  };
+  expect(interpret(probe, catalog)).toMatchObject({ arguments: { counter: { field: 1, guess: true } } });
+  expect(interpret({ ...probe, system: "ftrace" }, catalog)).toMatchObject({ arguments: { counter: null } });
+});
+
 function summary(meaning: Interpretation): string {
   switch (meaning.role) {
     case "entry":

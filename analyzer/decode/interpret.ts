@@ -263,7 +263,8 @@ function mapArguments(
   for (const index of parameters.keys()) {
     if (map[index] === -1) map[index] = take(numbers.indexOf(index + 1));
   }
-  if (counter === null) {
+  // The function tracer records all argument registers: those beyond the prototype hold anything.
+  if (counter === null && probe.system !== "ftrace") {
     const further = numbers.findIndex((number, index) => number > parameters.length && !taken.has(index));
     if (further >= 0 && names.length > 0) {
       counter = { field: further, guess: true };

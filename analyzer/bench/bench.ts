@@ -10,8 +10,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { defaultCatalog } from "../../collectors/catalog/default.js";
 import { explainImport } from "../import-explained.js";
+import { writeBigPerf } from "./big-perf.js";
 import { writeBigTrace } from "./big-trace.js";
-import { bundled, type Load, loads } from "./loads.js";
+import { bundled, bundledPath, type Load, loads } from "./loads.js";
 import { type Run, runKtally, runOther } from "./measure.js";
 import { measureScreens } from "./screens.js";
 
@@ -29,6 +30,7 @@ const runs = wholeNumber("--runs", values.runs);
 const folder = mkdtempSync(join(tmpdir(), "ktally-bench-"));
 const trace = join(folder, "trace.dat");
 const text = join(folder, "trace.txt");
+const perf = join(folder, "perf.data");
 const db = join(folder, "audit.db");
 const report = ["--format", "json", "--output", join(folder, "report.json")];
 try {
@@ -49,7 +51,13 @@ async function main(): Promise<void> {
   for (const load of await loads()) {
     for (const size of sizes) await measureLoad(load, size, size === sizes[0]);
   }
+  await measurePerf(sizes[0] ?? 0);
   await screens();
+}
+
+async function measurePerf(size: number): Promise<void> {
+  const count = await writeBigPerf(perf, bundledPath("healthy-mix-6.1-perf.data"), size);
+  await compare("perf.data, relevant", perf, count, ["analyze", perf, ...report], ["perf", "script", "-i", perf]);
 }
 
 async function measureLoad(load: Load, size: number, withText: boolean): Promise<void> {
@@ -116,6 +124,7 @@ async function compare(
     const [command = "", ...rest] = other;
     const run = await runOther(command, rest);
     if (run) theirs.push(run);
+    else if (turn === 0) say(`(${command} is not installed: there is nothing to compare with)`);
   }
   const seconds = median(ours.map((run) => run.seconds));
   const known = typeof other === "number" ? other : null;

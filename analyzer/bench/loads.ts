@@ -26,7 +26,12 @@ export async function loads(): Promise<Load[]> {
 }
 
 export function bundled(name: string): Promise<Recording> {
-  return readRecording(fileURLToPath(new URL(`fixtures/${name}.dat.xz`, packageRoot())));
+  return readRecording(bundledPath(`${name}.dat`));
+}
+
+/** A recording of the fixtures, packed. */
+export function bundledPath(name: string): string {
+  return fileURLToPath(new URL(`fixtures/${name}.xz`, packageRoot()));
 }
 
 /** The recording with so much of its records wanted by any class as `share` says, or a little less. */

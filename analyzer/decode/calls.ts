@@ -90,14 +90,19 @@ export function isInside(event: TraceEvent, name: string, entry: TraceEvent | nu
 
 /** Whether the stack goes on where the call's own does, below the function: the same instruction is returned to. */
 function returnsWhereItDoes(frames: readonly CodeLocation[], entry: TraceEvent): boolean {
-  const callers = entry.stack?.frames.slice(1) ?? [];
-  if (callers.length === 0 || callers.length > frames.length) return false;
-  const below = frames.slice(frames.length - callers.length);
-  return callers.every((caller, index) => isSameCode(caller, below[index]));
+  const own = entry.stack?.frames ?? [];
+  // Without the function itself.
+  const callers = own.length - 1;
+  const above = frames.length - callers;
+  if (callers < 1 || above < 0) return false;
+  for (let index = 0; index < callers; index++) {
+    if (!isSameCode(own[index + 1]!, frames[above + index]!)) return false;
+  }
+  return true;
 }
 
-function isSameCode(a: CodeLocation, b: CodeLocation | undefined): boolean {
-  if (b === undefined) return false;
+function isSameCode(a: CodeLocation, b: CodeLocation): boolean {
+  if (a === b) return true;
   if (a.address !== null && b.address !== null) return a.address === b.address;
   return a.symbol === b.symbol && a.offset === b.offset;
 }

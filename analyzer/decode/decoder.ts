@@ -210,6 +210,7 @@ export class Decoder {
       entryProbes: [event.probe],
       parameters,
       operations: [],
+      undoes: [],
       returned: null,
     };
     this.calls.enter(event, call, this.#returnsSeen.has(meaning.function.name));
@@ -263,11 +264,17 @@ export class Decoder {
         operation.outcome = waitsForReturn(effect) ? "pending" : "done";
         operation.refusal = spec.refusal ?? null;
         operation.call = call;
+        if (effect.undone !== undefined) this.#noteUndone(operation, effect);
         call.operations.push(operation);
         signals.push({ kind: "operation", operation });
       }
     }
     return signals;
+  }
+
+  #noteUndone(operation: Operation, { within }: EffectEntry): void {
+    operation.undoneBy = within === undefined ? null : this.calls.innermost(operation.event, within);
+    operation.undoneBy?.undoes.push(operation);
   }
 
   #isWithin(event: AuditEvent, name: string): boolean {
@@ -308,6 +315,10 @@ export class Decoder {
         const operation = makeOperation(entry, effect.effect, event, known.name);
         operation.spec = effect;
         if (fromReturn && value !== null && value !== 0n && !isErrorPointer(value)) operation.object = asAddress(value);
+        const refs = meaning.counter === null ? null : event.args[meaning.counter];
+        if (fromReturn && entry.counter && effect.effect === "get" && typeof refs === "bigint") {
+          operation.read = { value: asInt(refs), when: "after", guess: false };
+        }
         if (call !== null) operation.parent = valueAt(effect.parent, known, call.entry, call.parameters);
         operation.holder = effect.holder ?? null;
         operation.count = effect.count ?? null;
@@ -318,6 +329,15 @@ export class Decoder {
         operation.result = result;
         signals.push({ kind: "operation", operation });
       }
+    }
+    for (const made of call?.undoes ?? []) {
+      if (result === null || !parseCondition(made.spec?.undone ?? "")?.holds(BigInt(result))) continue;
+      const operation = makeOperation(made.class, "destroy", event, known.name);
+      operation.object = made.object;
+      operation.call = call;
+      operation.returned = event;
+      operation.result = result;
+      signals.push({ kind: "operation", operation });
     }
     if (call) signals.push({ kind: "return", call, result, at: event.time });
     return signals;

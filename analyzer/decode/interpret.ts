@@ -14,7 +14,8 @@ import type { CodeLocation, Probe, Value } from "../import/trace-event.js";
 
 export type Interpretation =
   | { role: "entry"; function: CataloguedFunction; arguments: ArgumentMap }
-  | { role: "return"; function: CataloguedFunction; result: number | null }
+  /** `counter`: field with the returned object's counter, as it is by then. */
+  | { role: "return"; function: CataloguedFunction; result: number | null; counter: number | null }
   | { role: "site"; class: ClassEntry; function: string | null; fields: SiteFields }
   /** Inside a function, where it stores what it made: `object` is the effects' name for it, `field` has its address. */
   | { role: "stored"; function: CataloguedFunction; object: string; field: number }
@@ -73,7 +74,9 @@ export function interpret(
   const name = withoutCloneSuffix(location.symbol);
   const known = catalog.functions.get(name) ?? functionOfModule(name, probe, foreign);
   if (probe.kind === "kretprobe") {
-    return known ? { role: "return", function: known, result: resultField(probe) } : { role: "other" };
+    if (!known) return { role: "other" };
+    const counter = fieldNamed(probe, namesOfCounters(known));
+    return { role: "return", function: known, result: resultField(probe), counter };
   }
   const looksLikeSite = fieldNamed(probe, DELTA_NAMES) !== null;
   const isEntry = location.offset === 0 || location.offset === 4 || (location.offset === null && !looksLikeSite);
@@ -199,6 +202,11 @@ function counterNames(entry: ClassEntry): string[] {
   return [...COUNTER_NAMES, ...(entry.counter?.names ?? [])];
 }
 
+/** What the counters are called of all classes that a function is about. */
+function namesOfCounters({ meanings }: CataloguedFunction): string[] {
+  return meanings.flatMap(({ class: entry }) => (entry.counter ? counterNames(entry) : []));
+}
+
 /** An in-body probe known by what it records: a base object called as its class calls it, `refs` and `delta`. */
 function siteByFields(probe: Probe, catalog: Catalog, name: string | null): Interpretation | null {
   const delta = fieldNamed(probe, DELTA_NAMES);
@@ -249,7 +257,7 @@ function mapArguments(
   const aliases = parameters.map((parameter) => aliasesOf(parameter, known));
   const object = namedObject(known, fields, aliases.flat());
   if (object !== null) taken.add(object);
-  const names = known.meanings.flatMap(({ class: entry }) => (entry.counter ? counterNames(entry) : []));
+  const names = namesOfCounters(known);
   const counted = fields.findIndex((field, index) => !taken.has(index) && names.includes(field));
   const map = aliases.map((words) =>
     take(fields.findIndex((field, index) => !taken.has(index) && words.includes(field))),

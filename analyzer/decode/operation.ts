@@ -74,6 +74,8 @@ export interface Operation {
   /** Function that a tracepoint names as the one that a work runs. */
   callee: string | null;
   call: Call | null;
+  /** The call around it that undoes it where it fails; undefined where nothing does, null where it was not seen. */
+  undoneBy?: Call | null;
 }
 
 /** A counter's value that a snapshot read: tells what is, not that anything was done. */
@@ -107,6 +109,8 @@ export interface Call {
   /** Values of the prototype's parameters; null where the event does not carry them. */
   parameters: readonly (bigint | null)[];
   operations: Operation[];
+  /** Operations of calls inside it that it undoes where it fails. */
+  undoes: Operation[];
   /** Set when the return was seen. */
   returned: AuditEvent | null;
 }

@@ -307,6 +307,9 @@ class Leak implements RuleWatch {
   #outlived(object: KernelObject, { by, what, note, before, how }: End): Finding | null {
     // Nobody knows whether its creation took place.
     if (object.created === null || (object.created.outcome !== "done" && object.history.length === 1)) return null;
+    // Nor whether the call around it undid it.
+    const { undoneBy } = object.created;
+    if (undoneBy !== undefined && !undoneBy?.returned) return null;
     const { decoder } = this.#context;
     const symbols = this.#context.symbols(object.created.event.source);
     const recorded = recordsCalls(decoder, symbols, object.class, "destroy");

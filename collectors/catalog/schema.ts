@@ -64,6 +64,8 @@ const effect = z.strictObject({
   when: z.union([condition, z.array(condition)]).optional(),
   /** It has this effect only inside a call of that function. */
   within: identifier.optional(),
+  /** On that function's result: it undoes the effect by itself, with no call that a probe sees. */
+  undone: condition.optional(),
   /** Field, recorded at the return, that must be NULL after a refusal. */
   left: identifier.optional(),
   /** `return`: the effect is complete only when the function returns. Implied by `when`. */

@@ -207,8 +207,10 @@ function describe(recording: Recording): string {
   const hits = Object.values(recording.counts).reduce((sum, count) => sum + count.hits, 0);
   const missed = Object.values(recording.counts).reduce((sum, count) => sum + count.missed, 0);
   const lost = recording.losses.reduce((sum, loss) => sum + loss.overrun + loss.dropped, 0);
-  const parts = [`${hits} hits of ${Object.keys(recording.counts).length} probes`];
-  if (recording.unarmed.length > 0) parts.push(`${recording.unarmed.length} probes not armed throughout`);
+  const probes = Object.keys(recording.counts).length;
+  // bpftrace counts no hits.
+  const parts = [probes === 0 ? `${recording.plan.probes.length} probes` : `${hits} hits of ${probes} probes`];
+  if (recording.unarmed.length > 0) parts.push(`${recording.unarmed.length} of them not armed throughout`);
   if (missed > 0) parts.push(`${missed} hits missed`);
   if (lost > 0) parts.push(`${lost} events lost`);
   return parts.join(", ");

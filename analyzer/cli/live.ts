@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { basename, join } from "node:path";
 import BetterSqlite from "better-sqlite3";
 import { Command } from "commander";
+import { traceTime } from "../../collectors/session.js";
 import type { TraceReader } from "../import/trace-event.js";
 import { classesOf } from "./class-options.js";
 import { addRecordingOptions, type RecordingOptions, recordingArguments } from "./record.js";
@@ -47,6 +48,7 @@ async function runLive(command: readonly string[], options: Options, db: string)
       ? recorder(command, options, enough.signal)
       : replay(options.replay, speed, enough.signal);
   let words = source.words;
+  let isOver = false;
   const audit = watchAudit(source.open, {
     catalog,
     classes: classesOf(options.class, catalog),
@@ -58,6 +60,9 @@ async function runLive(command: readonly string[], options: Options, db: string)
     })
     .catch((error: unknown) => {
       words = error instanceof Error ? error.message : String(error);
+    })
+    .finally(() => {
+      isOver = true;
     });
   const reading = new BetterSqlite(db, { readonly: true });
   try {
@@ -65,6 +70,7 @@ async function runLive(command: readonly string[], options: Options, db: string)
       new AuditBrowser(reading),
       {
         words: () => words,
+        now: () => (isOver ? null : source.now()),
         // A transaction sees the store as it was when it began.
         renew: () => {
           if (reading.inTransaction) reading.exec("COMMIT");
@@ -83,6 +89,7 @@ async function runLive(command: readonly string[], options: Options, db: string)
 
 interface Source {
   words: string;
+  now: () => bigint | null;
   open: () => Promise<TraceReader>;
   /** What went wrong with it, if anything. */
   problem: () => string;
@@ -91,6 +98,7 @@ interface Source {
 function replay(file: string, speed: number, signal: AbortSignal): Source {
   return {
     words: `replay of ${basename(file)}${speed === 1 ? "" : `, ${speed} times as fast`}`,
+    now: () => null,
     open: async () => {
       const { openTrace } = await import("../import/registry.js");
       const { replayed } = await import("../import/replay.js");
@@ -105,6 +113,7 @@ function recorder(command: readonly string[], options: RecordingOptions, signal:
   let said = "";
   return {
     words: "recording",
+    now: traceTime,
     open: async () => {
       const { openTrace } = await import("../import/registry.js");
       const wanted = [...recordingArguments(options), ...(command.length > 0 ? ["--", ...command] : [])];

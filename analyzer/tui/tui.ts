@@ -29,12 +29,13 @@ const LOOK_EVERY = 500;
 /** Shows an audit while it goes on. `renew` makes the store's present visible. @returns the exit status. */
 export function watch(
   audit: AuditBrowser,
-  source: { words(): string; renew(): void },
+  source: { words(): string; renew(): void; now(): bigint | null },
   subject: string,
 ): Promise<number> {
   let isHeld = false;
   const live: LiveSource = {
     words: () => source.words(),
+    now: () => source.now(),
     hold: (held) => {
       isHeld = held;
       if (!held) source.renew();

@@ -24,6 +24,8 @@ export interface LiveSource {
   words(): string;
   /** Holds the picture that the store gives, or lets it go on. */
   hold(isHeld: boolean): void;
+  /** What time it is on the recording's clock, in nanoseconds; null where nobody knows, or it is over. */
+  now(): bigint | null;
 }
 
 export class LiveScreen implements View {
@@ -46,7 +48,10 @@ export class LiveScreen implements View {
   }
 
   refresh(): void {
-    this.#span = this.#audit.recording.span();
+    const { from, to } = this.#audit.recording.span();
+    const now = this.#source.now();
+    // While nothing happens time goes on: what is alive grows older. Before the first event it has not begun.
+    this.#span = { from, to: from > 0n && now !== null && now > to ? now : to };
     this.#losses = this.#audit.recording.lost();
     this.#findings = this.#audit.findings.heads().filter(({ consequence_of: root }) => root === null);
     for (const head of this.#findings) {

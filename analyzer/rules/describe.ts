@@ -20,6 +20,11 @@ export function describeKey(key: ObjectKey): string {
   return typeof key === "string" ? key : `0x${key.toString(16)}`;
 }
 
+/** A key of a table: a number, or the address of a struct. */
+export function describeEntryKey(key: bigint): string {
+  return key > 0xffff_ffffn ? describeKey(key) : String(key);
+}
+
 /** Name of the data symbol at an address, when it is exactly one. */
 export function symbolAt(context: Pick<RuleContext, "symbols">, event: AuditEvent, address: bigint): string | null {
   // A recording may have resolved it itself (`sym=kvm_vfio_ops+0x0`).
@@ -79,12 +84,12 @@ export function describeEntry(
   }
   const isPointer = table !== undefined && table.key === table.ops;
   const ops = registered.ops === null ? null : symbolAt(context, registered.event, registered.ops);
-  const name = isPointer ? (ops ?? describeKey(key)) : `${table?.key ?? "key"} ${key}`;
+  const name = isPointer ? (ops ?? describeKey(key)) : `${table?.key ?? "key"} ${describeEntryKey(key)}`;
   const known = ops ?? table?.key_names?.[Number(key)] ?? null;
   return {
     label: isPointer || known === null ? `${entry.title} ${name}` : `${entry.title} ${name} (${known})`,
     address: isPointer ? key : registered.ops,
-    key: isPointer ? describeKey(key) : String(key),
+    key: isPointer ? describeKey(key) : describeEntryKey(key),
     generation,
   };
 }

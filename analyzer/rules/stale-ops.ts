@@ -4,7 +4,7 @@ import type { Owner } from "../lifecycle/owners.js";
 import type { Refusal, Registration } from "../lifecycle/registrations.js";
 import { showsEffect } from "../lifecycle/shown.js";
 import { keep } from "./cases.js";
-import { describeEntry, describeRegistration, describeResult, symbolAt } from "./describe.js";
+import { describeEntry, describeEntryKey, describeRegistration, describeResult, symbolAt } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { LinkAfterFail } from "./link-after-fail.js";
 import { makeFinding } from "./make.js";
@@ -226,7 +226,7 @@ class StaleOps implements RuleWatch {
   #keyText(entry: Registration | Operation): string {
     const operation = "registered" in entry ? entry.registered : entry;
     const isPointer = entry.class.table?.key === entry.class.table?.ops;
-    if (!isPointer) return String(entry.key);
+    if (!isPointer) return entry.key === null ? "" : describeEntryKey(entry.key);
     const symbol = entry.key === null ? null : symbolAt(this.#context, operation.event, entry.key);
     return symbol ?? `0x${entry.key?.toString(16)}`;
   }

@@ -1,3 +1,4 @@
+import { ERRNO } from "../../collectors/catalog/errno.js";
 import type { Operation } from "../decode/operation.js";
 import type { Owner } from "../lifecycle/owners.js";
 import type { Registration, Unmatched } from "../lifecycle/registrations.js";
@@ -116,7 +117,7 @@ class UnmatchedUnregister implements RuleWatch {
     if (failed && victim) {
       this.#suspects = [...this.#suspects.slice(1 - MAX_PENDING), { operation, failed, victim, taken: null }];
     }
-    if (operation.class.table?.empty_unregister === "legal") return;
+    if (operation.class.table?.empty_unregister === "legal" && !isBeyond(unmatched.failedBefore)) return;
     this.#missed = [...this.#missed.slice(1 - MAX_PENDING), operation];
     if (unmatched.failedBefore !== null || unmatched.tableKnown) keep(this.#unmatched, unmatched);
   }
@@ -194,9 +195,11 @@ class UnmatchedUnregister implements RuleWatch {
     const variant = failedBefore ? "unreg-after-failed-reg" : "unreg-nomatch";
     const finding = this.#finding(operation, variant, evidence, judgement, 1);
     finding.title = `${finding.object.label} was unregistered without being registered`;
-    finding.explanation = failedBefore
-      ? `Its register had failed with ${describeResult(failedBefore.result ?? 0)}.`
-      : "The table was seen since its module was loaded, and never had this key.";
+    finding.explanation = isBeyond(failedBefore)
+      ? `The table has no place for such a key: its register had failed with ${describeResult(failedBefore?.result ?? 0)}. The unregister reaches beyond the table.`
+      : failedBefore
+        ? `Its register had failed with ${describeResult(failedBefore.result ?? 0)}.`
+        : "The table was seen since its module was loaded, and never had this key.";
     finding.sure = failedBefore ? "the register's return value" : "every register since the table exists was seen";
     return finding;
   }
@@ -251,6 +254,12 @@ class UnmatchedUnregister implements RuleWatch {
       trigger: operation,
     });
   }
+}
+
+/** The register was refused because the table ends before its key. */
+function isBeyond(failed: Operation | null): boolean {
+  const errors = (failed?.class.table?.range_errors ?? []).map((name) => -(ERRNO[name] ?? 0));
+  return failed?.result != null && errors.includes(failed.result);
 }
 
 function slot(operation: Operation): string {

@@ -214,6 +214,8 @@ export const classSchema = z.strictObject({
       /** What the table does with a key it has already. */
       duplicate: z.enum(["refused", "accepted"]),
       duplicate_errors: z.array(z.string()).default([]),
+      /** Errors by which the table refuses keys that it has no place for: an unregister of one reaches beyond it. */
+      range_errors: z.array(z.string()).default([]),
       /** Set when the same error has other causes: without a known entry in the way it proves nothing. */
       duplicate_error_ambiguous: z.string().optional(),
       /** Module that the table is part of: its unload ends all entries. Without one it is the kernel's own. */

@@ -69,6 +69,14 @@ describe("a log alone", () => {
     expect(report?.meaning.learn).toBe("ktally record --class kvm_device_ops,kvm_core -o trace.dat");
   });
 
+  it("a crash that tells nothing of its cause is told of the innermost function's class, and no finding", async () => {
+    const outcome = await auditFiles(`${FIXTURES}dmesg-mdev-used-after-remove-6.12.txt`);
+    expect(outcome.findings).toEqual([]);
+    expect(outcome.reports).toMatchObject([
+      { report: { kind: "oops", tid: 289, comm: "perl" }, meaning: { class: { class: "vfio_device" }, rule: null } },
+    ]);
+  });
+
   it("a splat of another subsystem is nobody's finding", async () => {
     const outcome = await auditText(splat("refcount_t: underflow; use-after-free.", "sk_destruct"));
     expect(outcome.findings).toEqual([]);

@@ -221,7 +221,11 @@ function classOf(
   let other: { class: ClassEntry; isGuess: boolean } | null = null;
   for (const [depth, name] of functions.entries()) {
     const meanings = catalog.functions.get(name)?.meanings ?? [];
-    const fitting = meanings.find(({ entry }) => entry.effects.some(({ effect }) => effects.includes(effect)));
+    // Where no rule tells what to look for, the innermost function is as good as any.
+    const fitting =
+      effects.length === 0
+        ? meanings[0]
+        : meanings.find(({ entry }) => entry.effects.some(({ effect }) => effects.includes(effect)));
     const found = fitting?.class ?? catalog.sites.get(name)?.[0];
     // What a counter belongs to only the function that changes it tells: its callers have others, too.
     if (found) return { class: found, isGuess: report.kind === "refcount" && (depth > 0 || !found.counter) };

@@ -206,6 +206,13 @@ it("reads the locks of a possible deadlock, and who takes them", async () => {
   expect(report?.stack?.frames.at(-1)?.symbol).toBe("kvm_vfio_set_group");
 });
 
+it("reads a hung task with its stack", async () => {
+  const reports = await reportsOf(readFileSync(`${FIXTURES}dmesg-unbind-hung-6.1.txt`, "utf8"));
+  expect(reports.map(({ kind }) => kind)).toEqual(["device-in-use", "hung-task"]);
+  expect(reports[1]).toMatchObject({ tid: 206, comm: "bash", clock: "boot", time: 33_719_083_000n });
+  expect(reports[1]?.stack?.frames.map(({ symbol }) => symbol)).toContain("vfio_unregister_group_dev");
+});
+
 it("two reports that are printed at the same time are told apart by their callers", async () => {
   const lines = LOGS.map((log, index) =>
     dressed(log, (text, s, us) => `[${s.padStart(5)}.${us}][  T${index + 1}] ${text}`).split("\n"),

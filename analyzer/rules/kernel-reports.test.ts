@@ -84,22 +84,19 @@ describe("a log alone", () => {
   });
 
   it("a task that waits for a device's user is a suspicion: the user may have it open by right", async () => {
-    const log = [
-      "INFO: task sh:200 blocked for more than 120 seconds.",
-      "      Not tainted 6.1.0-56-amd64 #1",
-      "task:sh              state:D stack:    0 pid:  200 ppid:   199 flags:0x00004002",
-      "Call Trace:",
-      " <TASK>",
-      " __schedule+0x351/0xa20",
-      " schedule+0x5d/0xe0",
-      " vfio_unregister_group_dev+0x127/0x1a0 [vfio]",
-      " vfio_pci_core_unregister_device+0x1a/0x80 [vfio_pci_core]",
-      " </TASK>",
-      "",
-    ].join("\n");
+    const [, log = ""] = readFileSync(`${FIXTURES}dmesg-unbind-hung-6.1.txt`, "utf8").split(/^(?=.*INFO: task)/m);
     const outcome = await auditText(log);
     expect(findingLines(outcome)).toEqual([
       "unregister-stuck suspected vfio_device 0xundefined vfio_unregister_group_dev",
+    ]);
+  });
+
+  it("beside the kernel's word that it is in use the hung task is no more than that", async () => {
+    const { findings, reports } = await auditFiles(`${FIXTURES}dmesg-unbind-hung-6.1.txt`);
+    expect(findings).toMatchObject([{ rule: "unregister-stuck", level: "note", object: { key: "0000:00:03.0" } }]);
+    expect(reports.map(({ report, finding }) => [report.kind, finding === findings[0]])).toEqual([
+      ["device-in-use", true],
+      ["hung-task", true],
     ]);
   });
 

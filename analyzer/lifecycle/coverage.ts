@@ -172,6 +172,7 @@ function unseen(
   const active = entry.loaded_by.find((name) => input.world.owners.changed.has(name));
   // Armed probes that stay silent show that nothing was done.
   const plan = planReasons(entry, input);
+  if (input.recorded.some((one) => one.hasVoid(entry))) return { state: "blind", reasons: plan ?? [] };
   if (active !== undefined && (plan === null || plan.length > 0)) {
     const text = `${active} was loaded or unloaded, which changes this class, and no event shows how`;
     const reasons: Reason[] = [{ code: "no-effect-seen", text, probe: null }, ...(plan ?? neverFired(entry, input))];

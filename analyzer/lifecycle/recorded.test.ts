@@ -174,6 +174,19 @@ describe("coverage by the plan", () => {
     expect(classIn("kvm_device")).toMatchObject({ state, judged: true });
   });
 
+  it("blind where all that happened happened to another build", async () => {
+    const modules = [{ atNs: "9500000000", beforeNs: "9000000000", name: "kvm", build: "other" as const }];
+    const { classIn, findings } = await audit(
+      release("10.0"),
+      makeRecording(probes, [plannedClass("kvm_device")], { modules }),
+    );
+    expect(findings).toEqual([]);
+    expect(classIn("kvm_device")).toMatchObject({ state: "blind", judged: true });
+    expect(classIn("kvm_device").reasons.map(({ text }) => text)).toEqual([
+      "another build of kvm was loaded before 9.500: its events are void",
+    ]);
+  });
+
   it("a probe inside a function is not taken for the one at its entry, though it is called the same", async () => {
     const open = { ...plannedProbe("vfio_fops_open", "vfio_container"), module: "vfio" };
     const stored = { ...open, event: "vfio_fops_open_53", offset: 0x53 };

@@ -34,6 +34,8 @@ export class Recorded {
   /** By function and kind of probe. */
   readonly #byFunction = new Map<string, PlannedProbe[]>();
   readonly #loads = new Map<string, Load[]>();
+  /** Classes of events that mean nothing. */
+  readonly #voided = new Set<string>();
   readonly #classes: ReadonlyMap<string, PlannedClass>;
 
   constructor(recording: Recording) {
@@ -72,12 +74,20 @@ export class Recorded {
 
   /** Whether an event comes from another build of its module than the plan was made for: it may mean anything. */
   isVoid(event: AuditEvent): boolean {
-    const module = this.planned(event.probe)?.module;
+    const planned = this.planned(event.probe);
+    const module = planned?.module;
     if (module === undefined || module === null) return false;
     const seen = this.#recording.modules.filter(({ name }) => name === module);
     // The swap took place after the last look that found the planned build.
     const last = seen.findLast(({ beforeNs }) => event.time > BigInt(beforeNs));
-    return last?.build === "other";
+    if (last?.build !== "other") return false;
+    for (const name of planned?.classes ?? []) this.#voided.add(name);
+    return true;
+  }
+
+  /** Whether events of a class had to be left out because another build of its module made them. */
+  hasVoid(entry: ClassEntry): boolean {
+    return this.#voided.has(entry.class);
   }
 
   /** Takes note of modules that are loaded and of probes that work in them. */

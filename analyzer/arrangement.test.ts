@@ -1,5 +1,4 @@
 /** How a recording came to us says nothing of the kernel: clocks that differ a little, and a trace in several files. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { defaultCatalog } from "../collectors/catalog/default.js";
@@ -14,16 +13,11 @@ import {
   type Recording,
   record,
 } from "./testing/audits.js";
+import { RECORDED, searched, share } from "./testing/searches.js";
 
 const FOLDER = new URL("../fixtures/", import.meta.url).pathname;
-const RUNS = Number(process.env.KTALLY_ARRANGEMENT_RUNS ?? 2);
+const search = searched("KTALLY_ARRANGEMENT_RUNS", 2);
 const catalog = defaultCatalog();
-
-const names = readdirSync(FOLDER)
-  .filter((name) => name.endsWith(".truth.json"))
-  .filter((name) => JSON.parse(readFileSync(FOLDER + name, "utf8")).origin === "kernel")
-  .map((name) => name.replace(".truth.json", ""))
-  .filter((name) => existsSync(`${FOLDER}${name}.dat.xz`));
 
 /** Each CPU's clock goes ahead by so many nanoseconds; what the file holds is in order of time again. */
 function skewed(items: readonly TraceItem[], ahead: readonly number[]): TraceItem[] {
@@ -43,7 +37,7 @@ function parts(items: readonly TraceItem[], cuts: readonly number[]): TraceItem[
   return [0, ...places].map((from, index) => items.slice(from, places[index] ?? items.length));
 }
 
-describe.each(names)("%s", (name) => {
+describe.each(RECORDED)("%s", (name) => {
   let recording: Recording;
   beforeAll(async () => {
     recording = await record(`${FOLDER}${name}.dat.xz`);
@@ -56,25 +50,22 @@ describe.each(names)("%s", (name) => {
         const outcome = await auditRecording({ ...recording, items: skewed(recording.items, ahead) });
         expect(alarms(outcome).filter((alarm) => !known.includes(alarm))).toEqual([]);
       }),
-      { numRuns: RUNS },
+      search,
     );
   });
 
   it("in several files tells the same", async () => {
     const whole = await auditRecording(recording);
     await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 4 }),
-        async (cuts) => {
-          const readers = parts(recording.items, cuts)
-            .filter((items) => items.length > 0)
-            .map((items) => memoryReader({ ...recording, items }));
-          const outcome = await auditReaders(readers, { catalog, classes: null }, null);
-          expect(findingLines(outcome)).toEqual(findingLines(whole));
-          expect(ledgers(outcome)).toEqual(ledgers(whole));
-        },
-      ),
-      { numRuns: RUNS },
+      fc.asyncProperty(fc.array(share, { minLength: 1, maxLength: 4 }), async (cuts) => {
+        const readers = parts(recording.items, cuts)
+          .filter((items) => items.length > 0)
+          .map((items) => memoryReader({ ...recording, items }));
+        const outcome = await auditReaders(readers, { catalog, classes: null }, null);
+        expect(findingLines(outcome)).toEqual(findingLines(whole));
+        expect(ledgers(outcome)).toEqual(ledgers(whole));
+      }),
+      search,
     );
   });
 });

@@ -1,23 +1,14 @@
 /** Whoever prints a recording in another way tells the same story, or less of it: never another one. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { defaultCatalog } from "../collectors/catalog/default.js";
 import type { Effect } from "../collectors/catalog/schema.js";
-import type { AuditOutcome } from "./audit.js";
 import { UnreadableInput } from "./import/trace-event.js";
-import { auditRecording, auditText, record } from "./testing/audits.js";
+import { auditText } from "./testing/audits.js";
 import { type Habit, retell } from "./testing/retold.js";
+import { RECORDED, recorded, searched } from "./testing/searches.js";
 
-const FOLDER = new URL("../fixtures/", import.meta.url).pathname;
-const RUNS = Number(process.env.KTALLY_RETOLD_RUNS ?? 4);
 const catalog = defaultCatalog();
-
-const names = readdirSync(FOLDER)
-  .filter((name) => name.endsWith(".truth.json"))
-  .filter((name) => JSON.parse(readFileSync(FOLDER + name, "utf8")).origin === "kernel")
-  .map((name) => name.replace(".truth.json", ""))
-  .filter((name) => existsSync(`${FOLDER}${name}.dat.xz`));
 
 const share = fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true }));
 const only: Effect[][] = [["put"], ["get"], ["get", "put"], ["create", "destroy"], ["destroy"], ["register"]];
@@ -57,29 +48,16 @@ const FOUND_ONCE: Habit[] = [
   { ...PLAIN, instead: 1n, tracepoints: false },
 ];
 
-function accused(outcome: AuditOutcome): string[] {
-  return outcome.findings
-    .filter(({ level, verdict }) => level === "error" && verdict !== "suspected")
-    .map((finding) => `${finding.rule} ${finding.class.class}`);
-}
-
-describe.each(names)("%s told by others", (name) => {
+describe.each(RECORDED)("%s told by others", (name) => {
   it("raises no alarm that the recording does not", async () => {
-    const recording = await record(`${FOLDER}${name}.dat.xz`);
-    const truth = JSON.parse(readFileSync(`${FOLDER}${name}.truth.json`, "utf8"));
-    const known = new Set<string>([
-      ...accused(await auditRecording(recording)),
-      ...truth.expected.map((one: { rule: string; class: string }) => `${one.rule} ${one.class}`),
-    ]);
-    const isOf = (rule: string) => truth.may?.some((one: { rule: string }) => rule.startsWith(`${one.rule} `)) === true;
+    const { recording, news } = await recorded(name);
     await fc.assert(
       fc.asyncProperty(habits, async (habit) => {
         const text = retell(recording.items, habit, catalog);
         const outcome = text === null ? null : await auditText(text).catch(unreadable);
-        const found = outcome === null ? [] : accused(outcome);
-        expect(found.filter((one) => !known.has(one) && !isOf(one))).toEqual([]);
+        expect(news(outcome)).toEqual([]);
       }),
-      { numRuns: RUNS + FOUND_ONCE.length, examples: FOUND_ONCE.map((habit) => [habit]) },
+      searched("KTALLY_RETOLD_RUNS", 4, FOUND_ONCE),
     );
   });
 });

@@ -73,6 +73,7 @@ const EXPECTED: Record<string, { exit: number; findings: string[]; coverage: Rec
       module: "complete",
       vfio_container: "partial",
       vfio_device: "partial",
+      vfio_device_file: "partial",
       vfio_group: "partial",
     },
   },

@@ -46,6 +46,8 @@ const FOUND_ONCE: Habit[] = [
   { ...PLAIN, instead: 0n },
   // An attempt to take a reference, and a value that says it failed.
   { ...PLAIN, instead: 1n, tracepoints: false },
+  // Of a file that was closed the values said that it was the last.
+  { ...PLAIN, names: "automatic", instead: 0n, tracepoints: false, seed: 0 },
 ];
 
 describe.each(RECORDED)("%s told by others", (name) => {

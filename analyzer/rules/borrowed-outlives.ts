@@ -1,8 +1,9 @@
+import { functionsWith } from "../../collectors/catalog/catalog.js";
 import { contextKey, isInside } from "../decode/calls.js";
 import type { AuditEvent, Call, Operation } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
-import { showsEffect } from "../lifecycle/shown.js";
+import { recordsCalls, showsEffect } from "../lifecycle/shown.js";
 import { keep } from "./cases.js";
 import { describeKey, describeObject } from "./describe.js";
 import type { Finding } from "./finding.js";
@@ -138,6 +139,12 @@ class BorrowedOutlives implements RuleWatch {
     const works = [...this.#context.decoder.uses].some(
       (use) => showsEffect(use, link.class, ["link"]) && use.last.time > end.time,
     );
+    const symbols = this.#context.symbols(link.event.source);
+    const unlinks = functionsWith(link.class, "unlink").filter((name) => symbols?.has(name) === true);
+    if (unlinks.length > 0 && recordsCalls(this.#context.decoder, symbols, link.class, "unlink") === "none") {
+      const text = `${unlinks.join(" or ")} may have cleared it: no call is recorded`;
+      reasons.push({ code: "not-probed", text, probe: null });
+    }
     if (!works) {
       const text = `a call of ${link.function} may not have been recorded: none was seen after the destruction`;
       reasons.push({ code: "not-probed", text, probe: link.event.probe.name });

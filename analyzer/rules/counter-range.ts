@@ -1,7 +1,9 @@
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { AuditEvent, Call, Operation } from "../decode/operation.js";
+import type { Reason } from "../lifecycle/coverage.js";
 import type { KernelObject } from "../lifecycle/objects.js";
 import { keep, keepFirst, MOST_CASES } from "./cases.js";
+import { ReadCounters } from "./counter-values.js";
 import { describeKey } from "./describe.js";
 import type { Evidence, Finding } from "./finding.js";
 import { makeFinding, marks } from "./make.js";
@@ -29,6 +31,9 @@ Fixed before: not closing what was not opened in no-iommu mode (b25e271b3779, 98
   },
   watch: (context) => [new CounterRange(context)],
 };
+
+/** More than is open or pinned of anything that closes at all. */
+const MOST_COUNTED = 1_000_000;
 
 /** What one object's plain count came to since it was even, as far as its changes are recorded. */
 class Balance {
@@ -65,6 +70,8 @@ interface Uneven {
   /** The event by which it should have been even, and what it is. */
   event: AuditEvent;
   when: string;
+  /** The class whose counter's value says so; null where a call does. */
+  byValue: ClassEntry | null;
 }
 
 class CounterRange implements RuleWatch {
@@ -74,6 +81,9 @@ class CounterRange implements RuleWatch {
   /** Changes of counts that a call must leave as it found them. */
   readonly #inCalls = new WeakMap<Call, Balance>();
   readonly #uneven: Uneven[] = [];
+  readonly #values = new ReadCounters();
+  /** Counts, by class and name, of which a value was read that counts something. */
+  readonly #counting = new Set<string>();
 
   constructor(context: RuleContext) {
     this.#context = context;
@@ -84,6 +94,7 @@ class CounterRange implements RuleWatch {
     if (!spec) return;
     const slot = `${operation.class.class}/${operation.count}/${operation.object}`;
     const value = operation.read?.value ?? null;
+    if (value !== null && value > 0 && value <= MOST_COUNTED) this.#counting.add(kindOf(operation));
     const floor = operation.effect === "close" && !spec.stops_at_zero ? 0 : -1;
     if (value !== null && value <= floor) keepFirst(this.#negative, slot, operation);
     if (spec.unequal === undefined || operation.object === null) return;
@@ -120,6 +131,7 @@ class CounterRange implements RuleWatch {
 
   /** A put that leaves a device nothing but its registration: its last file is closed. */
   operation(operation: Operation, object: KernelObject): void {
+    this.#values.note(operation);
     if (operation.effect !== "put" || operation.read === null) return;
     const left = operation.read.value + operation.delta;
     if (operation.read.guess || left > (object.class.counter?.initial ?? 0)) return;
@@ -130,7 +142,7 @@ class CounterRange implements RuleWatch {
       const isDevice = this.#context.world.objects.find(object.class, balance.key as bigint) !== undefined;
       if (isDevice ? balance.key === object.key : !this.#isAnyOpen(object)) {
         this.#balances.delete(slot);
-        this.#judge(balance, operation.event, "the device's last file was closed");
+        this.#judge(balance, operation.event, "the device's last file was closed", object.class);
       }
     }
   }
@@ -154,16 +166,22 @@ class CounterRange implements RuleWatch {
   }
 
   /** It should be even now. */
-  #judge(balance: Balance, event: AuditEvent, when: string): void {
+  #judge(balance: Balance, event: AuditEvent, when: string, byValue: ClassEntry | null = null): void {
     const { value, changes } = balance.take();
-    if (value !== null && value > 0) keep(this.#uneven, { value, changes, event, when });
+    if (value !== null && value > 0) keep(this.#uneven, { value, changes, event, when, byValue });
   }
 
   #belowZero(operation: Operation): Finding {
     const value = operation.read?.value ?? 0;
     const title = operation.class.counts[operation.count ?? ""]?.title ?? "count";
     const evidence: Evidence[] = [{ event: operation.event, operation, note: `${operation.count} is ${value}` }];
-    const finding = base(operation, "counter-negative", PROVEN, evidence);
+    // A field at a wrong offset is zero, or below, at every close.
+    const text = "no value that was read counts anything: they may be of another field";
+    const probe = operation.event.probe.name;
+    const judgement = this.#counting.has(kindOf(operation))
+      ? PROVEN
+      : judgementOf([{ code: "no-values", text, probe }]);
+    const finding = base(operation, "counter-negative", judgement, evidence);
     finding.title = `${finding.object.label}: ${operation.count} falls below zero`;
     finding.explanation = `${operation.function}() found ${value} ${title}${value === 0 ? ", and counts down" : ""}: there were more closes than opens.`;
     finding.expected = "as many closes as opens";
@@ -171,12 +189,13 @@ class CounterRange implements RuleWatch {
     return finding;
   }
 
-  #unequal({ value, changes, event, when }: Uneven): Finding | null {
+  #unequal({ value, changes, event, when, byValue }: Uneven): Finding | null {
     const opened = changes.find(({ effect, outcome }) => effect === "open" && outcome === "done");
     const spec = opened?.class.counts[opened.count ?? ""];
     if (!opened || spec?.unequal === undefined) return null;
-    const judgement = this.#judgementOn(opened, event);
-    if (judgement === null) return null;
+    const seen = this.#judgementOn(opened, event);
+    if (seen === null) return null;
+    const judgement = judgementOf([...seen.loweredBy, ...(byValue === null ? [] : this.#doubtsOf(byValue))]);
     const [closer] = closersOf(opened);
     const evidence: Evidence[] = changes.map((operation) => ({
       event: operation.event,
@@ -192,6 +211,17 @@ class CounterRange implements RuleWatch {
     return finding;
   }
 
+  /** Why the values of a class's counter may not mean what they seem to. */
+  #doubtsOf(entry: ClassEntry): Reason[] {
+    const doubt = this.#values.doubt(entry);
+    const broken = this.#context.world.objects.summary(entry).broken;
+    const text = "its counter changed unseen: other files of it may have been open";
+    return [
+      ...(doubt === null ? [] : [doubt]),
+      ...(broken === null ? [] : [{ code: "unseen-change" as const, text, probe: broken.last.event.probe.name }]),
+    ];
+  }
+
   /** The other side's silence tells something only where it is recorded; null where nothing shows that. */
   #judgementOn(opened: Operation, closed: AuditEvent): Judgement | null {
     const closers = closersOf(opened);
@@ -202,12 +232,23 @@ class CounterRange implements RuleWatch {
     if (uses.length === 0 && this.#context.neverFired(closers).length === 0) return null;
     const { class: entry, count, event } = opened;
     const loweredBy = doubtsBetween(this.#context, entry, ["close"], event.time, closed.time, count ?? undefined);
+    const symbols = this.#context.symbols(event.source);
+    const recorded = uses.map(({ interpretation: meaning }) => (meaning.role === "entry" ? meaning.function.name : ""));
+    const missing = closers.filter((name) => symbols?.has(name) === true && !recorded.includes(name));
+    if (missing.length > 0) {
+      const text = `${missing.join(" and ")} may have counted down: no call is recorded`;
+      loweredBy.push({ code: "not-probed", text, probe: null });
+    }
     if (!uses.some((use) => use.first.time < closed.time && use.last.time > opened.event.time)) {
       const text = `a call of ${closers.join(", ")} may not have been recorded: none was seen in this time`;
       loweredBy.push({ code: "not-probed", text, probe: null });
     }
     return judgementOf(loweredBy);
   }
+}
+
+function kindOf({ class: entry, count }: Operation): string {
+  return `${entry.class}/${count}`;
 }
 
 /** Functions that count down what this operation counted up. */

@@ -172,9 +172,10 @@ class ExtraPut implements RuleWatch {
 
   /** A file that held a reference was closed after the destruction. */
   #byHolder(object: KernelObject, close: Operation): Finding | null {
-    const judgement: Judgement | null = isGarbage(close)
-      ? judgementOf(lossesBetween(this.#context, object.first.event.time, close.event.time))
-      : judgeAfterDestroy(this.#context, object, close);
+    const judgement: Judgement | null =
+      isGarbage(close) && this.#values.doubt(object.class) === null
+        ? judgementOf(lossesBetween(this.#context, object.first.event.time, close.event.time))
+        : judgeAfterDestroy(this.#context, object, close);
     if (judgement === null) return null;
     if (close.object === null) {
       // One that was there before the trace may have been the file's.

@@ -232,6 +232,12 @@ class UnregisterStuck implements RuleWatch {
     if (level === "note" && !holdersKnown) {
       reasons.push({ code: "by-holders", text: "nobody records who holds the object", probe: null });
     }
+    const entryClass = classOf(call);
+    const broken = level === "error" && entryClass ? this.#context.world.objects.summary(entryClass).broken : null;
+    if (broken !== null) {
+      const text = "counters of others changed unseen: who closed a file may have given its reference back unseen, too";
+      reasons.push({ code: "unseen-change", text, probe: broken.last.event.probe.name });
+    }
     if (level === "error" && !this.#ownPut.has(call)) {
       const text = "the reference that the unregister itself drops was not seen";
       reasons.push({ code: "no-values", text, probe: entry.probe.name });

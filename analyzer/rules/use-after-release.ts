@@ -137,6 +137,8 @@ class UseAfterRelease implements RuleWatch {
   #overwritten(object: KernelObject, operation: Operation): Finding {
     const from = object.destroyed?.event.time ?? object.last.event.time;
     const loweredBy = lossesBetween(this.#context, from, operation.event.time);
+    const doubt = this.#values.doubt(object.class);
+    if (doubt) loweredBy.push(doubt);
     const judgement: Judgement = judgementOf(loweredBy);
     const evidence = storyOf(object, operation, `used after its destruction: ${operation.read?.value} is no count`);
     const finding = counterFinding("use-after-release", "use-after-release", object, operation, judgement, evidence);

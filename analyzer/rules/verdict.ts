@@ -7,7 +7,7 @@ import type { ClassEntry, Effect } from "../../collectors/catalog/schema.js";
 import type { AuditEvent } from "../decode/operation.js";
 import type { Reason } from "../lifecycle/coverage.js";
 import { sumUp } from "../lifecycle/losses.js";
-import { workedAround } from "../lifecycle/shown.js";
+import { recordsCalls, workedAround } from "../lifecycle/shown.js";
 import type { Verdict } from "./finding.js";
 import type { RuleContext } from "./rule.js";
 
@@ -36,8 +36,16 @@ export function judgeAbsence(context: RuleContext, absence: Absence): Judgement 
     const names = functionsWith(absence.class, absence.effect).join(", ");
     const text = `a call of ${names} may not have been recorded: no probe on it was seen to work before and after`;
     loweredBy.push({ code: "not-probed", text, probe: null });
-  }
+  } else if (!isPlanned(context, absence)) loweredBy.push(...unrecorded(context, absence));
   return judgementOf(loweredBy);
+}
+
+/** Of several functions with the effect that this kernel has, one that works says nothing of the others. */
+function unrecorded({ decoder, symbols }: RuleContext, { class: entry, effect, after }: Absence): Reason[] {
+  const table = symbols(after.source);
+  if (table === null || recordsCalls(decoder, table, entry, effect) !== "some") return [];
+  const text = `not every function that may ${effect} it is recorded: ${functionsWith(entry, effect).join(", ")}`;
+  return [{ code: "not-probed", text, probe: null }];
 }
 
 /** Whether ktally's own plan says that the call would have been recorded, though none ever was. */

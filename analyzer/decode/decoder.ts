@@ -115,11 +115,13 @@ export class Decoder {
       use.named ||= signals.some((signal) => isNamed(signal, event));
       return signals;
     }
-    const known = meaning.role === "entry" ? this.#knownCall(event, meaning) : null;
-    if (known && meaning.role === "entry") {
-      const signals = this.#operations(known, event, meaning, readParameters(event, meaning));
-      use.named ||= signals.length > 0;
-      return signals;
+    if (meaning.role === "entry") {
+      const known = this.#knownCall(event, meaning);
+      if (known) {
+        const signals = this.#operations(known, event, meaning, readParameters(event, meaning));
+        use.named ||= signals.length > 0;
+        return signals;
+      }
     }
     const givenUp = this.#giveUpWaiting(this.calls.of(event));
     const signals = this.#signals(event, meaning);

@@ -208,17 +208,7 @@ export class BpftraceReader extends Lines {
     const seconds = Number(time / SECOND);
     const nanos = Number(time % SECOND);
     if (hasCpu) track.open.follow(seconds, nanos);
-    for (const item of this.tracks.endGaps(track, seconds, nanos)) {
-      this.timeline.add({
-        seconds,
-        nanos,
-        record: this.facts.eventCount,
-        item,
-        waits: false,
-        choice: null,
-        capture: null,
-      });
-    }
+    this.endGaps(track, seconds, nanos);
     const capture = track.record(seconds, nanos);
     this.tracks.last = track;
     return { track, capture, time, hasCpu };

@@ -8,6 +8,7 @@
  *     kvm_init(); /* ret=-17 *\/                                 one that called nobody: call and return at once
  *     } /* kvm_init ret=-17 *\/                                  a return, named by funcgraph-tail or -retval
  */
+import { skipSpaces } from "./text-line.js";
 
 /** Bits: a call, a return, both. A return without a name is none: nobody says whose it is. */
 export const CALL = { NONE: 0, ENTRY: 1, RETURN: 2, LEAF: 3 } as const;
@@ -97,12 +98,6 @@ function isSymbolByte(byte: number): boolean {
     byte === 0x2e ||
     byte === 0x24
   );
-}
-
-function skipSpaces(buffer: Buffer, start: number, end: number): number {
-  let at = start;
-  while (at < end && buffer[at] === SPACE) at++;
-  return at;
 }
 
 /** ` ret=-17 *\/` since 6.13, ` = 0x1 *\/` before, at the end of the line; null where options print none. */

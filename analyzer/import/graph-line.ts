@@ -6,7 +6,7 @@
  *      116.697414 |   1)    work-243    |               |  /* kvm_vfio_create: (kvm_vfio_create+0x0/0xa0 [kvm]) type=4 *\/
  *      time          cpu    task-pid      duration         body
  */
-import type { EventLine } from "./text-line.js";
+import { type EventLine, skipSpaces } from "./text-line.js";
 
 const SPACE = 0x20;
 const PIPE = 0x7c;
@@ -47,8 +47,7 @@ function readBody(buffer: Buffer, pipe: number, end: number, line: EventLine): v
   line.nameHash = 0;
   line.bodyStart = pipe + 1;
   line.bodyEnd = end;
-  let at = pipe + 1;
-  while (at < end && buffer[at] === SPACE) at++;
+  let at = skipSpaces(buffer, pipe + 1, end);
   // `} /* name */` has something in front.
   if (buffer[at] !== 0x2f || buffer[at + 1] !== 0x2a) return;
   const start = at + 3;

@@ -2,7 +2,7 @@
 import type { LineReader } from "./text-file.js";
 import { Notes } from "./text-notes.js";
 import { Timeline } from "./text-timeline.js";
-import { Tracks } from "./text-tracks.js";
+import { type Track, Tracks } from "./text-tracks.js";
 import type { Gap, SourceFacts, TraceItem } from "./trace-event.js";
 
 /** Longer lines are damage: a record fits into a ring-buffer page, which prints to a few KiB. */
@@ -86,6 +86,14 @@ export abstract class Lines<Result = void> implements LineReader {
     const gap: Gap = { kind: "gap", code: "left-out", cpu: null, from: null, to: null, lost: null };
     this.facts.gaps.push(gap);
     return gap;
+  }
+
+  /** A record of this CPU at this time: what was lost before it is known by now. */
+  protected endGaps(track: Track, seconds: number, nanos: number): void {
+    for (const item of this.tracks.endGaps(track, seconds, nanos)) {
+      const record = this.facts.eventCount;
+      this.timeline.add({ seconds, nanos, record, item, waits: false, choice: null, capture: null });
+    }
   }
 
   /** @returns undefined for a line that is too long to be any. */

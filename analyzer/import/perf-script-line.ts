@@ -7,7 +7,7 @@
  *
  * Every column but the name may be missing (`-F`).
  */
-import type { EventLine } from "./text-line.js";
+import { type EventLine, skipSpaces } from "./text-line.js";
 import type { Mark } from "./text-marks.js";
 import type { CodeLocation } from "./trace-event.js";
 
@@ -126,12 +126,6 @@ function readEvent(buffer: Buffer, from: number, end: number, line: EventLine): 
   line.bodyEnd = end;
   // Records that are no samples (--show-task-events and the like).
   return buffer.toString("latin1", line.nameStart, line.nameStart + 12) !== "PERF_RECORD_";
-}
-
-function skipSpaces(buffer: Buffer, start: number, end: number): number {
-  let at = start;
-  while (at < end && buffer[at] === SPACE) at++;
-  return at;
 }
 
 function skipBack(buffer: Buffer, start: number, from: number): number {

@@ -190,7 +190,8 @@ function readName(buffer: Buffer, start: number, end: number, line: EventLine): 
   return at > line.nameStart && at - line.nameStart <= MAX_NAME;
 }
 
-function skipSpaces(buffer: Buffer, start: number, end: number): number {
+/** @returns the position of the first byte that is none, `end` where all are */
+export function skipSpaces(buffer: Buffer, start: number, end: number): number {
   let at = start;
   while (at < end && buffer[at] === SPACE) at++;
   return at;

@@ -134,7 +134,7 @@ export class TextReader extends Lines<Held | null | undefined> {
       if (line.hasCpu) track.open.follow(line.seconds, line.nanos);
       track.previous = null;
     }
-    this.endGaps(track);
+    this.endGaps(track, line.seconds, line.nanos);
     const capture = track.record(line.seconds, line.nanos);
     this.tracks.last = track;
     if (name === null) return this.overflow();
@@ -282,21 +282,6 @@ export class TextReader extends Lines<Held | null | undefined> {
     // The stack of a return probe begins where the function returns to.
     if (returnsTo?.address != null && returnsTo.symbol === null && top.address === returnsTo.address) {
       event.returnsTo = top;
-    }
-  }
-
-  private endGaps(track: Track): void {
-    const { seconds, nanos } = this.line;
-    for (const item of this.tracks.endGaps(track, seconds, nanos)) {
-      this.timeline.add({
-        seconds,
-        nanos,
-        record: this.facts.eventCount,
-        item,
-        waits: false,
-        choice: null,
-        capture: null,
-      });
     }
   }
 

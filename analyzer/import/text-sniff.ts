@@ -46,20 +46,21 @@ const REFUSED_OPTIONS: { option: string; line: RegExp }[] = [
 ];
 
 export function readHead(head: Buffer): TextHead {
-  const systrace = SYSTRACE.test(head.toString("latin1"));
+  const text = head.toString("latin1");
+  const systrace = SYSTRACE.test(text);
   const lines = firstLines(head);
   const prefix = prefixWidth(lines);
   const gluedFlags = gluedWidth(lines);
   const tally = { events: 0, padded: 0, foreign: 0, graph: 0, placed: 0, options: REFUSED_OPTIONS.map(() => 0) };
   let header: "report" | "kernel" | null = null;
   let tracer = "nop";
-  for (const [index, text] of lines.entries()) {
-    const found = index < HEADER_LINES && (TRACER.exec(text) ?? PREAMBLE.exec(text));
+  for (const [index, line] of lines.entries()) {
+    const found = index < HEADER_LINES && (TRACER.exec(line) ?? PREAMBLE.exec(line));
     if (found) {
-      header = text.startsWith("#") ? "kernel" : "report";
+      header = line.startsWith("#") ? "kernel" : "report";
       if (header === "kernel") tracer = found[1]!;
     } else {
-      count(text, prefix, gluedFlags, tally);
+      count(line, prefix, gluedFlags, tally);
     }
   }
   const refused = REFUSED_OPTIONS.find((_, index) => tally.options[index]! > tally.events);
@@ -70,7 +71,7 @@ export function readHead(head: Buffer): TextHead {
     hasHeader: header !== null,
     isWrapped: systrace,
     graph: graph && tally.placed > 0,
-    hasProbes: PROBE.test(head.toString("latin1")),
+    hasProbes: PROBE.test(text),
     refusal:
       graph && tally.placed === 0
         ? refuseTracer(tracer)

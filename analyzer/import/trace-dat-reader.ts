@@ -82,16 +82,12 @@ async function* readItems(
   const streams = openStreams(bytes, file, decoder, report);
 
   if (file.isRecovered) {
-    const gap = wholeGap("damaged", null, null);
-    facts.gaps.push(gap);
-    yield [gap];
+    yield [declare(facts, "damaged")];
   }
   yield* mergeByTime(streams);
   if (decoder.usesGraph) {
     report("warning", null, GRAPH_IS_A_PART);
-    const gap = wholeGap("left-out", null, null);
-    facts.gaps.push(gap);
-    yield [gap];
+    yield [declare(facts, "left-out")];
   }
 
   for (const { cpu, recordCount, first, last, gaps } of streams) {
@@ -191,6 +187,13 @@ function unplacedLosses(file: TraceDatFile, gaps: readonly Gap[]): Gap[] {
   return [...file.options.losses]
     .filter(([cpu]) => !placed.has(cpu))
     .map(([cpu, lost]) => wholeGap("overwritten", cpu, lost));
+}
+
+/** A gap that may lie anywhere in the trace. */
+function declare(facts: SourceFacts, code: Gap["code"]): Gap {
+  const gap = wholeGap(code, null, null);
+  facts.gaps.push(gap);
+  return gap;
 }
 
 function wholeGap(code: Gap["code"], cpu: number | null, lost: number | null): Gap {

@@ -183,15 +183,21 @@ function readValues(record: RecordBytes, fields: readonly Field[]): Value[] {
   return values;
 }
 
+/** An address, as the words of its field (the high one is 0 where it has but one), and the probe there. */
+interface Placed {
+  low: number;
+  high: number;
+  probe: Probe | null;
+}
+
 /** The probes of one event format: one, or for kprobe events one for each address that they sit on. */
 class EventDecoder {
   private readonly probe: Probe | null = null;
-  /** By the address's first word: the second is nearly always the same one. */
-  private readonly byWord = new Map<number, { second: number; probe: Probe | null }>();
-  private readonly byAddress = new Map<bigint, Probe | null>();
-  /** The address met last, as words: most events have a single one, and comparing words makes no bigint. */
-  private lastWords: [number, number] | null = null;
-  private lastProbe: Probe | null = null;
+  /** By the address's high word, then by its low one: numbers make no bigint. */
+  private readonly byWords = new Map<number, Map<number, Placed>>();
+  private count = 0;
+  /** Met last: most events have a single one. */
+  private last: Placed | null = null;
 
   constructor(
     readonly format: EventFormat,
@@ -210,26 +216,23 @@ class EventDecoder {
     if (address === null) return this.probe;
     const at = record.start + address.offset;
     if (at + address.size > record.end) return null;
-    const first = record.view.getUint32(at, record.littleEndian);
-    const second = address.size === 8 ? record.view.getUint32(at + 4, record.littleEndian) : 0;
-    if (this.lastWords !== null && this.lastWords[0] === first && this.lastWords[1] === second) return this.lastProbe;
-    this.lastWords = [first, second];
-    this.lastProbe = this.probeAt(first, second, record, address);
-    return this.lastProbe;
+    const { view, littleEndian } = record;
+    const high = address.size === 8 ? view.getUint32(littleEndian ? at + 4 : at, littleEndian) : 0;
+    const low = view.getUint32(address.size === 8 && !littleEndian ? at + 4 : at, littleEndian);
+    if (this.last?.low !== low || this.last.high !== high) this.last = this.placedAt(low, high, record, address);
+    return this.last.probe;
   }
 
-  private probeAt(first: number, second: number, record: RecordBytes, field: Field): Probe | null {
-    const known = this.byWord.get(first);
-    if (known?.second === second) return known.probe;
-    const address = readAddress(record, field)!;
-    let probe = this.byAddress.get(address);
-    if (probe === undefined) {
-      if (this.byAddress.size >= MOST_ADDRESSES) return null;
-      probe = this.makeProbe(address);
-      this.byAddress.set(address, probe);
-    }
-    if (!known) this.byWord.set(first, { second, probe });
-    return probe;
+  private placedAt(low: number, high: number, record: RecordBytes, field: Field): Placed {
+    const near = this.byWords.get(high);
+    const known = near?.get(low);
+    if (known) return known;
+    if (this.count >= MOST_ADDRESSES) return { low, high, probe: null };
+    this.count++;
+    const placed = { low, high, probe: this.makeProbe(readAddress(record, field)) };
+    if (near) near.set(low, placed);
+    else this.byWords.set(high, new Map([[low, placed]]));
+    return placed;
   }
 
   private makeProbe(address: bigint | null): Probe | null {

@@ -347,12 +347,12 @@ function isPhaseOf(known: KernelObject, operation: Operation): boolean {
   );
 }
 
-/** Every value that was read fits, the last reference was dropped, and nothing came after the destruction. */
 /** Classes whose references are counted one by one; the module's are judged by a rule of their own. */
 export function isCountedClass({ kind, class: name }: ClassEntry): boolean {
   return kind === "counted" && name !== "module";
 }
 
+/** Every value that was read fits, the last reference was dropped, and nothing came after the destruction. */
 function endedWell({ last, ledger, losses, class: { counter } }: KernelObject): boolean {
   if (ledger === null || losses > 0 || last.effect !== "destroy") return false;
   return ledger.breakCount === 0 && ledger.value() === counter?.unused;

@@ -1,5 +1,5 @@
 /** Entries in the kernel's tables: who registered what under which key, and what became of it. */
-import { ERRNO } from "../../collectors/catalog/errno.js";
+import { isErrorOf } from "../../collectors/catalog/errno.js";
 import type { ClassEntry } from "../../collectors/catalog/schema.js";
 import type { Operation } from "../decode/operation.js";
 import type { Owner } from "./owners.js";
@@ -141,14 +141,14 @@ export class Registrations {
     if (owner) this.#successes.get(owner)?.delete(operation);
     this.#failed.push({ operation, owner });
     if (this.#failed.length > 256) this.#failed.shift();
-    const errors = (operation.class.table?.duplicate_errors ?? []).map((name) => -(ERRNO[name] ?? 0));
+    const errors = operation.class.table?.duplicate_errors ?? [];
     const holder = operation.key === null ? null : this.live(operation.class, operation.key);
     const own = [...(owner ? (this.#successes.get(owner) ?? []) : [])];
     return {
       operation,
       holder,
       owner,
-      duplicate: operation.result !== null && errors.includes(operation.result),
+      duplicate: operation.result !== null && isErrorOf(operation.result, errors),
       otherOwnerUp: others.length > 0,
       ownerHadRegistered: own.some((earlier) => mayBeSameKey(earlier, operation)),
     };

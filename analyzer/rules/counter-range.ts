@@ -32,9 +32,6 @@ Fixed before: not closing what was not opened in no-iommu mode (b25e271b3779, 98
   watch: (context) => [new CounterRange(context)],
 };
 
-/** More than is open or pinned of anything that closes at all. */
-const MOST_COUNTED = 1_000_000;
-
 /** What one object's plain count came to since it was even, as far as its changes are recorded. */
 class Balance {
   readonly key: unknown;
@@ -82,8 +79,6 @@ class CounterRange implements RuleWatch {
   readonly #inCalls = new WeakMap<Call, Balance>();
   readonly #uneven: Uneven[] = [];
   readonly #values = new ReadCounters();
-  /** Counts, by class and name, of which a value was read that counts something. */
-  readonly #counting = new Set<string>();
 
   constructor(context: RuleContext) {
     this.#context = context;
@@ -94,7 +89,7 @@ class CounterRange implements RuleWatch {
     if (!spec) return;
     const slot = `${operation.class.class}/${operation.count}/${operation.object}`;
     const value = operation.read?.value ?? null;
-    if (value !== null && value > 0 && value <= MOST_COUNTED) this.#counting.add(kindOf(operation));
+    this.#values.note(operation);
     const floor = operation.effect === "close" && !spec.stops_at_zero ? 0 : -1;
     if (value !== null && value <= floor) keepFirst(this.#negative, slot, operation);
     if (spec.unequal === undefined || operation.object === null) return;
@@ -176,11 +171,8 @@ class CounterRange implements RuleWatch {
     const title = operation.class.counts[operation.count ?? ""]?.title ?? "count";
     const evidence: Evidence[] = [{ event: operation.event, operation, note: `${operation.count} is ${value}` }];
     // A field at a wrong offset is zero, or below, at every close.
-    const text = "no value that was read counts anything: they may be of another field";
-    const probe = operation.event.probe.name;
-    const judgement = this.#counting.has(kindOf(operation))
-      ? PROVEN
-      : judgementOf([{ code: "no-values", text, probe }]);
+    const doubt = this.#values.doubt(operation.class, operation.count);
+    const judgement = doubt === null ? PROVEN : judgementOf([doubt]);
     const finding = base(operation, "counter-negative", judgement, evidence);
     finding.title = `${finding.object.label}: ${operation.count} falls below zero`;
     finding.explanation = `${operation.function}() found ${value} ${title}${value === 0 ? ", and counts down" : ""}: there were more closes than opens.`;
@@ -245,10 +237,6 @@ class CounterRange implements RuleWatch {
     }
     return judgementOf(loweredBy);
   }
-}
-
-function kindOf({ class: entry, count }: Operation): string {
-  return `${entry.class}/${count}`;
 }
 
 /** Functions that count down what this operation counted up. */

@@ -6,25 +6,34 @@ import type { Reason } from "../lifecycle/reason.js";
 /** More references than a virtual machine of any size has. */
 const LIKELY_REFS = 10_000;
 
-/** Values read as a counter's: a field at a wrong offset counts nothing, whatever is done. */
+/** More than is open or pinned of anything that closes at all. */
+const LIKELY_COUNT = 1_000_000;
+
+/** Values read as a counter's, or a plain count's: a field at a wrong offset counts nothing, whatever is done. */
 export class ReadCounters {
-  readonly #seen = new Map<ClassEntry, { counts: boolean; first: Operation }>();
+  readonly #seen = new Map<string, { counts: boolean; first: Operation }>();
 
   note(operation: Operation): void {
-    const { class: entry, read } = operation;
+    const { class: entry, count, read } = operation;
     if (read === null || read.guess) return;
-    const seen = this.#seen.get(entry) ?? { counts: false, first: operation };
-    this.#seen.set(entry, seen);
-    seen.counts ||= read.value > (entry.counter?.unused ?? 0) && read.value <= LIKELY_REFS;
+    const slot = slotOf(entry, count);
+    const seen = this.#seen.get(slot) ?? { counts: false, first: operation };
+    this.#seen.set(slot, seen);
+    const [unused, most] = count === null ? [entry.counter?.unused ?? 0, LIKELY_REFS] : [0, LIKELY_COUNT];
+    seen.counts ||= read.value > unused && read.value <= most;
   }
 
-  /** Why a value of the class proves nothing; null where others count. */
-  doubt(entry: ClassEntry): Reason | null {
-    const seen = this.#seen.get(entry);
+  /** Why a value of the class's counter (of that count of it) proves nothing; null where others count. */
+  doubt(entry: ClassEntry, count: string | null = null): Reason | null {
+    const seen = this.#seen.get(slotOf(entry, count));
     if (!seen || seen.counts) return null;
     const text = "no value that was read counts anything: they may be of another field";
     return { code: "no-values", text, probe: seen.first.event.probe.name };
   }
+}
+
+function slotOf({ class: name }: ClassEntry, count: string | null): string {
+  return count === null ? name : `${name}/${count}`;
 }
 
 /**

@@ -3,7 +3,7 @@
  * The rule follows from the kind of report, the class from the functions on its stacks.
  */
 import type { Catalog } from "../../collectors/catalog/catalog.js";
-import { ERRNO } from "../../collectors/catalog/errno.js";
+import { isErrorOf } from "../../collectors/catalog/errno.js";
 import type { ClassEntry, HistoryEntry } from "../../collectors/catalog/schema.js";
 import { withoutCloneSuffix } from "../decode/interpret.js";
 import type { CodeLocation, KernelReport } from "../import/trace-event.js";
@@ -144,7 +144,7 @@ function showsDuplicate({ registers }: KernelReport, entry: ClassEntry): boolean
   const value = registers.get("RAX") ?? registers.get("x0");
   if (value === undefined) return false;
   const result = Number(BigInt.asIntN(32, value));
-  return (entry.table?.duplicate_errors ?? []).some((name) => result === -(ERRNO[name] ?? 0));
+  return isErrorOf(result, entry.table?.duplicate_errors ?? []);
 }
 
 function pointerOf(report: KernelReport, functions: readonly string[], catalog: Catalog): Pointer | null {

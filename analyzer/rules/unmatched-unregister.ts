@@ -1,4 +1,4 @@
-import { ERRNO } from "../../collectors/catalog/errno.js";
+import { isErrorOf } from "../../collectors/catalog/errno.js";
 import type { Operation } from "../decode/operation.js";
 import type { Owner } from "../lifecycle/owners.js";
 import type { Registration, Unmatched } from "../lifecycle/registrations.js";
@@ -258,8 +258,7 @@ class UnmatchedUnregister implements RuleWatch {
 
 /** The register was refused because the table ends before its key. */
 function isBeyond(failed: Operation | null): boolean {
-  const errors = (failed?.class.table?.range_errors ?? []).map((name) => -(ERRNO[name] ?? 0));
-  return failed?.result != null && errors.includes(failed.result);
+  return failed?.result != null && isErrorOf(failed.result, failed.class.table?.range_errors ?? []);
 }
 
 function slot(operation: Operation): string {

@@ -13,3 +13,8 @@ export const ERRNO: Readonly<Record<string, number>> = {
   EMFILE: 24,
   ENOSPC: 28,
 };
+
+/** Whether a function's result, its return value as a signed number, is one of these errors. */
+export function isErrorOf(result: number, names: readonly string[]): boolean {
+  return names.some((name) => result === -(ERRNO[name] ?? 0));
+}
